@@ -1,0 +1,223 @@
+//! The owned packet buffer of the data path. Headers are pushed into its headroom and trailers into its
+//! tailroom, so that ESP works in place. Buffers come from a [`Pool`] and go back to it on drop, so
+//! that the fast path never allocates.
+//!
+//! ```text
+//!   0        head                      tail        capacity
+//!   | headroom | bytes of the packet     | tailroom  |
+//! ```
+
+use alloc::{boxed::Box, rc::Rc, vec, vec::Vec};
+use core::cell::RefCell;
+
+use crate::nic::PortId;
+
+/// Bytes in front of a received frame: device header (12), and what ESP pushes before an inner packet:
+/// Ethernet (14), outer IPv6 (40), UDP (8), ESP header and IV (16), rounded up to a cache line.
+pub const HEADROOM: usize = 128;
+/// Bytes of one standard buffer: a 1,500-byte packet with all that can be pushed and appended.
+pub const BUFFER: usize = 2048;
+/// Bytes of a buffer that holds any reassembled IP packet.
+pub const JUMBO: usize = 65_535 + HEADROOM + 128;
+
+/// Facts about a packet that travel beside its bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The port it came in by.
+    pub port: PortId,
+    /// The receiving device has verified the transport checksum.
+    pub checksum_ok: bool,
+    /// TCP segment size that the sending device must cut this packet into.
+    pub segment: Option<u16>,
+    /// The inbound SA that a device has authenticated, decrypted and decapsulated this packet under.
+    pub sa_in: Option<u32>,
+    /// The outbound SA that the sending device must protect this packet with.
+    pub sa_out: Option<u32>,
+}
+
+/// A packet that owns its bytes.
+pub struct Packet {
+    buf: Box<[u8]>,
+    head: usize,
+    tail: usize,
+    home: Option<Rc<RefCell<Vec<Box<[u8]>>>>>,
+    /// Facts beside the bytes.
+    pub meta: Meta,
+}
+
+/// A fixed stock of standard buffers. Cloning gives another handle to the same stock.
+#[derive(Clone)]
+pub struct Pool {
+    free: Rc<RefCell<Vec<Box<[u8]>>>>,
+}
+
+impl Pool {
+    /// Allocates `count` buffers of [`BUFFER`] bytes.
+    pub fn new(count: usize) -> Self {
+        let free = (0..count).map(|_| vec![0; BUFFER].into_boxed_slice()).collect();
+        Self { free: Rc::new(RefCell::new(free)) }
+    }
+
+    /// An empty packet with [`HEADROOM`], or nothing if the stock is used up.
+    pub fn take(&self) -> Option<Packet> {
+        let buf = self.free.borrow_mut().pop()?;
+        Some(Packet {
+            buf,
+            head: HEADROOM,
+            tail: HEADROOM,
+            home: Some(self.free.clone()),
+            meta: Meta::default(),
+        })
+    }
+
+    /// Buffers in stock.
+    pub fn available(&self) -> usize {
+        self.free.borrow().len()
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.borrow_mut().push(core::mem::take(&mut self.buf));
+        }
+    }
+}
+
+impl Packet {
+    /// An empty packet in memory of its own, with room for `capacity` bytes behind [`HEADROOM`]. For
+    /// control traffic and reassembly, not for the fast path.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let buf = vec![0; HEADROOM + capacity].into_boxed_slice();
+        Self { buf, head: HEADROOM, tail: HEADROOM, home: None, meta: Meta::default() }
+    }
+
+    /// A packet in memory of its own that holds a copy of `bytes`, with 64 bytes of tailroom.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut packet = Self::with_capacity(bytes.len() + 64);
+        let end = packet.head + bytes.len();
+        packet.buf[packet.head..end].copy_from_slice(bytes);
+        packet.tail = end;
+        packet
+    }
+
+    /// The bytes of the packet.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buf[self.head..self.tail]
+    }
+
+    /// The bytes of the packet.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buf[self.head..self.tail]
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.tail - self.head
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.head == self.tail
+    }
+
+    /// Bytes that [`Packet::push`] can still take.
+    pub fn headroom(&self) -> usize {
+        self.head
+    }
+
+    /// Bytes that [`Packet::append`] can still take.
+    pub fn tailroom(&self) -> usize {
+        self.buf.len() - self.tail
+    }
+
+    /// Grows the packet by `n` bytes at the front and returns them, content undefined; `None` (and no
+    /// change) if the headroom is too small.
+    #[must_use]
+    pub fn push(&mut self, n: usize) -> Option<&mut [u8]> {
+        self.head = self.head.checked_sub(n)?;
+        Some(&mut self.buf[self.head..self.head + n])
+    }
+
+    /// Removes `n` bytes from the front; false (and no change) if there are fewer.
+    #[must_use]
+    pub fn pull(&mut self, n: usize) -> bool {
+        let enough = n <= self.len();
+        if enough {
+            self.head += n;
+        }
+        enough
+    }
+
+    /// Grows the packet by `n` bytes at the end and returns them, content undefined; `None` (and no
+    /// change) if the tailroom is too small.
+    #[must_use]
+    pub fn append(&mut self, n: usize) -> Option<&mut [u8]> {
+        if n > self.tailroom() {
+            return None;
+        }
+        self.tail += n;
+        Some(&mut self.buf[self.tail - n..self.tail])
+    }
+
+    /// Cuts the packet to `n` bytes; false (and no change) if it is shorter.
+    #[must_use]
+    pub fn truncate(&mut self, n: usize) -> bool {
+        let enough = n <= self.len();
+        if enough {
+            self.tail = self.head + n;
+        }
+        enough
+    }
+
+    /// Empties the packet and puts its head `headroom` bytes into the buffer (at most its capacity).
+    pub fn reset(&mut self, headroom: usize) {
+        self.head = headroom.min(self.buf.len());
+        self.tail = self.head;
+        self.meta = Meta::default();
+    }
+}
+
+impl core::fmt::Debug for Packet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Packet")
+            .field("len", &self.len())
+            .field("headroom", &self.headroom())
+            .field("meta", &self.meta)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_return_to_their_pool() {
+        let pool = Pool::new(2);
+        let first = pool.take().unwrap();
+        let second = pool.take().unwrap();
+        assert!(pool.take().is_none());
+        drop(first);
+        assert_eq!(pool.available(), 1);
+        drop(second);
+        assert_eq!(pool.available(), 2);
+    }
+
+    #[test]
+    fn room_is_bounded_on_both_sides() {
+        let mut packet = Packet::from_bytes(b"abc");
+        assert!(packet.push(HEADROOM + 1).is_none());
+        packet.push(2).unwrap().copy_from_slice(b"xy");
+        assert_eq!(packet.bytes(), b"xyabc");
+        assert!(packet.pull(3));
+        assert!(!packet.pull(3));
+        assert_eq!(packet.bytes(), b"bc");
+        assert!(packet.append(65).is_none());
+        packet.append(1).unwrap()[0] = b'd';
+        assert_eq!(packet.bytes(), b"bcd");
+        assert!(packet.truncate(1));
+        assert!(!packet.truncate(2));
+        assert_eq!(packet.bytes(), b"b");
+    }
+}

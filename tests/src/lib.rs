@@ -1,0 +1,1 @@
+//! Harness, system tests and interop.
