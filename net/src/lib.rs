@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod nic;
 pub mod packet;
 pub mod time;
+pub mod virtio;
 
 pub use nic::{Burst, Link, Nic, NicStats, PortId};
 pub use packet::{Meta, Packet, Pool};
