@@ -8,12 +8,26 @@
 
 extern crate alloc;
 
+pub mod cause;
+pub mod checksum;
+pub mod config;
+mod extension;
+pub mod flow;
+pub mod ip;
 pub mod nic;
 pub mod packet;
+pub mod prefix;
+pub mod route;
+pub mod stack;
 pub mod time;
 pub mod virtio;
 
+pub use cause::{Cause, Counters};
+pub use config::{Limits, PortConfig, Route, StackConfig, StaticNeighbour};
+pub use flow::{Flow, Fragment, Malformed, Parsed, Ports};
 pub use nic::{Burst, Link, Nic, NicStats, PortId};
 pub use packet::{Meta, Packet, Pool};
+pub use prefix::{Prefix, PrefixError};
 pub use smoltcp::wire;
+pub use stack::{Egress, ErrorKind, IcmpError, Local, Reassembled, Received, Stack, Udp, Unreachable};
 pub use time::{Duration, Instant};

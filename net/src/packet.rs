@@ -33,14 +33,21 @@ pub struct Meta {
     pub sa_in: Option<u32>,
     /// The outbound SA that the sending device must protect this packet with.
     pub sa_out: Option<u32>,
+    /// Set on a packet that was reassembled here: the length in bytes of its largest fragment. Such a
+    /// packet may be fragmented again, to pieces no larger than that, even where DF or IPv6 forbid it
+    /// for others.
+    pub fragment_size: Option<u16>,
 }
+
+/// The free buffers that a pool and its packets share.
+type Stock = Rc<RefCell<Vec<Box<[u8]>>>>;
 
 /// A packet that owns its bytes.
 pub struct Packet {
     buf: Box<[u8]>,
     head: usize,
     tail: usize,
-    home: Option<Rc<RefCell<Vec<Box<[u8]>>>>>,
+    home: Option<Stock>,
     /// Facts beside the bytes.
     pub meta: Meta,
 }
@@ -48,7 +55,13 @@ pub struct Packet {
 /// A fixed stock of standard buffers. Cloning gives another handle to the same stock.
 #[derive(Clone)]
 pub struct Pool {
-    free: Rc<RefCell<Vec<Box<[u8]>>>>,
+    free: Stock,
+}
+
+impl core::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pool").field("available", &self.available()).finish()
+    }
 }
 
 impl Pool {
