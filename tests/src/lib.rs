@@ -1,1 +1,23 @@
-//! Harness, system tests and interop.
+//! The harness of Ravelin's system tests: namespaces, taps, QEMU, and peers that we did not write.
+//!
+//! Everything a run makes belongs to a [`site::Site`], and everything a site owns goes away with it: on drop, on a
+//! panic, on Ctrl-C, and when the process is killed. What it leaves out: the in-process stories, which have their own
+//! module, and any knowledge of ESP or IKE.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod charon;
+pub mod decoder;
+pub mod error;
+pub mod namespace;
+pub mod paths;
+pub mod ping;
+pub mod prerequisites;
+pub mod process;
+pub mod qemu;
+pub mod site;
+pub mod swanctl;
+pub mod traffic;
+pub mod transcript;
+pub mod uml;

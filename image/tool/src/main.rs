@@ -1,2 +1,45 @@
-//! The host tool.
-fn main() {}
+//! The host tool: what users and CI call as `cargo xtask …`.
+
+#![forbid(unsafe_code)]
+
+mod suites;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo xtask <command>
+
+  run [--config FILE] [--for SECONDS]   boot the gateway in QEMU against a peer and watch it work
+  test [SUITE…] [--list]                run the tests; without a name all of them
+  image                                 build target/image/ravelin.elf, check it, print its size
+  bench [NAME]                          measure; prints tables, writes target/bench/NAME.json
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    match command {
+        "test" => suites::command(rest),
+        // These run inside namespaces and guests on behalf of the suites.
+        "insert-modules" => report(ravelin_tests::uml::insert_modules(rest)),
+        "site-for-a-test" => report(ravelin_tests::site::main_for_a_test()),
+        "traffic" => report(ravelin_tests::traffic::main(rest)),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Success, or the error on standard error.
+fn report<E: core::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask test`: runs suites one after the other, streams what they say, and adds up what passed and failed.
+//!
+//! The last line is always `N passed, N failed`. A suite in which nothing passed counts as failed: a run that tests
+//! nothing is no success.
+
+use ravelin_tests::paths;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// One suite: its name, what it shows, and how it is run.
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    steps: &'static [Step],
+    needs_image: bool,
+}
+
+enum Step {
+    /// `cargo` with these arguments; its tests are counted.
+    Tests(&'static [&'static str]),
+    /// `cargo` with these arguments; counts as one test under this name.
+    Check(&'static str, &'static [&'static str]),
+}
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "unit",
+        about: "tests beside the code, formatting, lints, dependency directions, RFC citations",
+        steps: &[
+            Step::Check("formatting", &["fmt", "--all", "--check"]),
+            Step::Check(
+                "lints",
+                &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            ),
+            Step::Tests(&["test", "--quiet", "--workspace", "--no-fail-fast"]),
+        ],
+        needs_image: false,
+    },
+    Suite {
+        name: "harness",
+        about: "two peers that we did not write talk to each other over the harness's wires",
+        steps: &[Step::Tests(&["test", "--quiet", "-p", "ravelin-tests", "--test", "harness"])],
+        needs_image: false,
+    },
+];
+
+/// Sums over suites.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+/// The whole command.
+pub(crate) fn command(arguments: &[String]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--list") {
+        for suite in SUITES {
+            println!("{:<12} {}", suite.name, suite.about);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let mut chosen: Vec<&Suite> = Vec::new();
+    for name in arguments {
+        match SUITES.iter().find(|suite| suite.name == name) {
+            Some(suite) => chosen.push(suite),
+            None => {
+                let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+                eprintln!("xtask: no suite is called {name}; there are: {}", names.join(", "));
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(SUITES);
+    }
+    let mut total = Count::default();
+    let mut image = None;
+    for suite in chosen {
+        println!("=== {}: {}", suite.name, suite.about);
+        let started = Instant::now();
+        if suite.needs_image {
+            let built = *image.get_or_insert_with(build_image);
+            if !built {
+                total.failed += 1;
+                println!("=== {}: no image to test", suite.name);
+                continue;
+            }
+        }
+        let count = run(suite);
+        total.passed += count.passed;
+        total.failed += count.failed;
+        let seconds = started.elapsed().as_secs_f64();
+        println!("=== {}: {} passed, {} failed in {seconds:.1} s", suite.name, count.passed, count.failed);
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Builds the image unless `RAVELIN_IMAGE` names one.
+fn build_image() -> bool {
+    std::env::var_os("RAVELIN_IMAGE").is_some()
+}
+
+fn run(suite: &Suite) -> Count {
+    let mut count = Count::default();
+    for step in suite.steps {
+        match step {
+            Step::Tests(arguments) => {
+                let mut words = arguments.to_vec();
+                // One at a time: the suites time things, and the machine may have two cores.
+                if !suite.name.starts_with("unit") {
+                    words.extend(["--", "--test-threads=1", "--nocapture"]);
+                }
+                let (tests, success) = cargo(&words);
+                count.passed += tests.passed;
+                count.failed += tests.failed;
+                // A suite that does not compile, or dies, or holds no test.
+                if (!success && tests.failed == 0) || tests.passed + tests.failed == 0 {
+                    println!("cargo {}: did not run to its end", words.join(" "));
+                    count.failed += 1;
+                }
+            }
+            Step::Check(name, arguments) => {
+                let (_, success) = cargo(arguments);
+                println!("{name} ... {}", if success { "ok" } else { "FAILED" });
+                count.passed += u64::from(success);
+                count.failed += u64::from(!success);
+            }
+        }
+    }
+    count
+}
+
+/// Runs cargo in the repository, copies what it says, and adds up libtest's result lines.
+fn cargo(arguments: &[&str]) -> (Count, bool) {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(paths::root()).stdout(Stdio::piped());
+    if let Ok(program) = std::env::current_exe() {
+        command.env("RAVELIN_XTASK", program);
+    }
+    let mut count = Count::default();
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("cargo: {error}");
+            return (count, false);
+        }
+    };
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{line}");
+            if let Some(result) = line.split_once("test result: ").map(|(_, result)| result) {
+                count.passed += before(result, " passed");
+                count.failed += before(result, " failed");
+            }
+        }
+    }
+    let success = child.wait().is_ok_and(|status| status.success());
+    (count, success)
+}
+
+/// The number that stands before `word`.
+fn before(text: &str, word: &str) -> u64 {
+    let head = text.split(word).next().unwrap_or_default();
+    head.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
