@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod elf;
+mod image_file;
 mod suites;
 
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
         None => ("", [].as_slice()),
     };
     match command {
+        "image" => report(image_file::build().map(|(path, sizes)| print!("{sizes}{}\n", path.display()))),
         "test" => suites::command(rest),
         // These run inside namespaces and guests on behalf of the suites.
         "insert-modules" => report(ravelin_tests::uml::insert_modules(rest)),

@@ -3,6 +3,7 @@
 //! The last line is always `N passed, N failed`. A suite in which nothing passed counts as failed: a run that tests
 //! nothing is no success.
 
+use crate::image_file;
 use ravelin_tests::paths;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -99,7 +100,19 @@ pub(crate) fn command(arguments: &[String]) -> ExitCode {
 
 /// Builds the image unless `RAVELIN_IMAGE` names one.
 fn build_image() -> bool {
-    std::env::var_os("RAVELIN_IMAGE").is_some()
+    if std::env::var_os("RAVELIN_IMAGE").is_some() {
+        return paths::image().is_file();
+    }
+    match image_file::build() {
+        Ok((_, sizes)) => {
+            print!("{sizes}");
+            true
+        }
+        Err(error) => {
+            println!("{error}");
+            false
+        }
+    }
 }
 
 fn run(suite: &Suite) -> Count {
