@@ -22,7 +22,6 @@ const SHOFF_AT: usize = 40;
 const PHNUM_AT: usize = 56;
 const SHNUM_AT: usize = 60;
 const SHSTRNDX_AT: usize = 62;
-const FILE_HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
 const SECTION_HEADER: usize = 64;
 const SYMBOL: usize = 24;
@@ -56,7 +55,6 @@ pub(crate) struct Segment {
 /// One section header.
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
-    pub(crate) name: String,
     pub(crate) size: u64,
     pub(crate) allocated: bool,
     /// Whether it takes room in the file.
@@ -121,6 +119,10 @@ impl<'a> Elf<'a> {
         let kind = u16_at(bytes, TYPE_AT, "type")?;
         let mut segments = Vec::new();
         let table = usize_at(bytes, PHOFF_AT, "program headers")?;
+        // From here on, offsets into the table cannot overflow.
+        if table > bytes.len() {
+            return Err(Malformed("program headers"));
+        }
         for index in 0..usize::from(u16_at(bytes, PHNUM_AT, "program headers")?) {
             segments.push(segment(bytes, table + index * PROGRAM_HEADER)?);
         }
@@ -133,6 +135,9 @@ impl<'a> Elf<'a> {
         const WHAT: &str = "section headers";
         let bytes = self.bytes;
         let table = usize_at(bytes, SHOFF_AT, WHAT)?;
+        if table > bytes.len() {
+            return Err(Malformed(WHAT));
+        }
         let count = usize::from(u16_at(bytes, SHNUM_AT, WHAT)?);
         let header = |index: usize| table + index * SECTION_HEADER;
         let content = |index: usize| -> Result<&[u8], Malformed> {
@@ -140,17 +145,12 @@ impl<'a> Elf<'a> {
             let size = usize_at(bytes, header(index) + 32, WHAT)?;
             bytes.get(start..start.saturating_add(size)).ok_or(Malformed(WHAT))
         };
-        let names = match count {
-            0 => &[],
-            _ => content(usize::from(u16_at(bytes, SHSTRNDX_AT, WHAT)?))?,
-        };
         for index in 0..count {
             let at = header(index);
             let kind = u32_at(bytes, at + 4, WHAT)?;
             const NOBITS: u32 = 8;
             const ALLOC: u64 = 2;
             self.sections.push(Section {
-                name: string(names, u32_at(bytes, at, WHAT)?),
                 size: u64_at(bytes, at + 32, WHAT)?,
                 allocated: u64_at(bytes, at + 8, WHAT)? & ALLOC != 0,
                 stored: kind != NOBITS,

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         None => ("", [].as_slice()),
     };
     match command {
-        "image" => report(image_file::build().map(|(path, sizes)| print!("{sizes}{}\n", path.display()))),
+        "image" => report(image_file::build().map(|(path, sizes)| println!("{sizes}{}", path.display()))),
         "test" => suites::command(rest),
         // These run inside namespaces and guests on behalf of the suites.
         "insert-modules" => report(ravelin_tests::uml::insert_modules(rest)),
