@@ -1,0 +1,202 @@
+//! The whole of IPsec for a gateway: the SPD and an engine behind one door (RFC 4301 section 5).
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use net::flow::{Flow, Parsed};
+use net::{Instant, Packet};
+
+use crate::cause::{Cause, Drop, Drops};
+use crate::offload::{Engine, Event};
+use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
+use crate::seal;
+use crate::software::Software;
+use crate::spd::{Action, Policy, PolicyId, Spd, Verdict};
+
+/// What to do with an outbound packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outbound {
+    /// Send it as it is.
+    Bypass,
+    /// Drop it. Counted already: a DISCARD policy covers it, or none at all.
+    Discard,
+    /// Seal it with this SA.
+    Protect(Handle),
+    /// The policy has no SA for this flow: have one negotiated; drop or hold the packet.
+    NeedSa(PolicyId),
+    /// A fragment that a rule with ports, or transport mode, might cover: reassemble the datagram and ask
+    /// again. If this is the answer for a whole datagram, its ports are unreadable: drop it.
+    NeedReassembly,
+}
+
+/// A packet that came out of ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The SA that it came by.
+    pub handle: Handle,
+    /// Addresses, protocol and ports of what came out, as they are in the packet.
+    pub flow: Flow,
+    /// All that its header says.
+    pub parsed: Parsed,
+}
+
+/// SPD, SAD and ESP.
+pub struct Ipsec {
+    spd: Spd,
+    engine: Software,
+}
+
+impl Ipsec {
+    /// An empty SPD, which drops everything, and room for `sa_max` SAs, both directions together.
+    pub fn new(sa_max: usize) -> Self {
+        Self { spd: Spd::default(), engine: Software::new(sa_max) }
+    }
+
+    /// The policies.
+    pub fn spd(&self) -> &Spd {
+        &self.spd
+    }
+
+    /// The policies, to add to.
+    pub fn spd_mut(&mut self) -> &mut Spd {
+        &mut self.spd
+    }
+
+    /// Takes a policy out of the SPD and retires its SAs.
+    pub fn remove_policy(&mut self, policy: PolicyId) -> Option<Policy> {
+        let of_policy = |sa: SaStats| (sa.policy == policy).then_some(sa.handle);
+        let handles: Vec<_> = self.sas().filter_map(of_policy).collect();
+        for handle in handles {
+            self.retire(handle);
+        }
+        self.spd.remove(policy)
+    }
+
+    /// Installs an SA. An inbound one opens packets from here on; an outbound one is not used before
+    /// [`Ipsec::activate_outbound`] says so. On failure nothing has changed, and the key is wiped.
+    pub fn install(&mut self, now: Instant, sa: SaParams) -> Result<Handle, InstallError> {
+        let protects =
+            self.spd.policy(sa.policy).is_some_and(|policy| matches!(policy.action, Action::Protect { .. }));
+        if !protects {
+            return Err(InstallError::NoPolicy(sa.policy));
+        }
+        match sa.direction {
+            Direction::In => self.engine.install_rx(now, sa),
+            Direction::Out => self.engine.install_tx(now, sa),
+        }
+    }
+
+    /// Sends the outbound traffic of `policy`, as far as the SA's selectors cover it, through this SA from
+    /// the next packet on. SAs that it replaces stay installed until they are retired; they are returned.
+    /// Nothing if the handle names no outbound SA of this policy.
+    pub fn activate_outbound(&mut self, policy: PolicyId, handle: Handle) -> Option<Vec<Handle>> {
+        let sa = self.engine.sad.sa(handle)?;
+        if sa.policy != policy || sa.direction() != Direction::Out {
+            return None;
+        }
+        Some(self.spd.activate(policy, handle, &sa.selectors))
+    }
+
+    /// Stops an SA, wipes its key and returns its last state; nothing if the handle names none.
+    pub fn retire(&mut self, handle: Handle) -> Option<SaStats> {
+        let last = self.engine.retire(handle)?;
+        self.spd.deactivate(handle);
+        Some(last)
+    }
+
+    /// What to do with an outbound packet of this flow.
+    //= rfc4301#5.1
+    #[inline]
+    pub fn outbound(&mut self, _now: Instant, flow: &Flow) -> Outbound {
+        let cause = match self.spd.lookup(flow) {
+            Verdict::Protect(_, Some(handle)) => return Outbound::Protect(handle),
+            Verdict::Protect(policy, None) => return Outbound::NeedSa(policy),
+            Verdict::Bypass => return Outbound::Bypass,
+            Verdict::Unknown => return Outbound::NeedReassembly,
+            Verdict::Discard => Cause::PolicyDiscard,
+            Verdict::NoPolicy => Cause::NoPolicy,
+        };
+        self.engine.drops.count(cause);
+        Outbound::Discard
+    }
+
+    /// Whether an inbound packet in the clear may pass: only if a BYPASS policy covers it.
+    /// [`Cause::FragmentUnmatched`] says that its whole datagram might: reassemble and ask again, or drop.
+    //= rfc4301#5.2
+    #[inline]
+    pub fn check_clear(&mut self, flow: &Flow) -> Result<(), Drop> {
+        let cause = match self.spd.lookup(&flow.reversed()) {
+            Verdict::Bypass => return Ok(()),
+            Verdict::Protect(..) => Cause::ClearForProtected,
+            Verdict::Discard => Cause::PolicyDiscard,
+            Verdict::NoPolicy => Cause::NoPolicy,
+            Verdict::Unknown => Cause::FragmentUnmatched,
+        };
+        self.engine.drops.count(cause);
+        Err(cause.into())
+    }
+
+    /// The largest IP packet that is at most `outer_mtu` bytes long after sealing; zero if there is none
+    /// or no such SA.
+    pub fn max_inner(&self, handle: Handle, outer_mtu: u16) -> u16 {
+        self.engine.sad.sa(handle).map_or(0, |sa| seal::max_inner(sa, outer_mtu))
+    }
+
+    /// Turns a whole IP packet, in place, into the outer IP packet that protects it, complete with UDP
+    /// encapsulation and checksums. Needs 64 bytes of headroom and 21 of tailroom at most. On failure the
+    /// packet is to be dropped; the drop is counted.
+    pub fn seal(&mut self, now: Instant, handle: Handle, packet: &mut Packet) -> Result<(), Drop> {
+        self.engine.seal(now, handle, packet)
+    }
+
+    /// Turns a whole IP packet that carries ESP or UDP-encapsulated ESP, in place, into what it protects.
+    /// On failure the packet is to be dropped; the drop is counted.
+    pub fn open(&mut self, now: Instant, packet: &mut Packet) -> Result<Opened, Drop> {
+        let (handle, parsed) = self.engine.open(now, packet)?;
+        Ok(Opened { handle, flow: parsed.flow, parsed })
+    }
+
+    /// From the next packet on the peer of all SAs between `mode`'s ends and port is at `remote`, see
+    /// [`Event::PeerMoved`]. Returns how many SAs follow; an address of another family moves none.
+    pub fn set_peer(&mut self, inbound: Handle, remote: IpAddr, remote_port: u16) -> usize {
+        let Some(sa) = self.engine.sad.sa(inbound) else { return 0 };
+        let ends = (sa.mode, sa.encap);
+        let moving = self.engine.sad.iter_mut().filter(|sa| (sa.mode, sa.encap) == ends);
+        moving.map(|sa| sa.set_peer(remote, remote_port)).filter(|&moved| moved).count()
+    }
+
+    /// What has happened to SAs, until nothing. An outbound SA that has reached its end is not offered by
+    /// [`Ipsec::outbound`] any more once its event has been taken.
+    pub fn poll(&mut self, now: Instant) -> Option<Event> {
+        let event = self.engine.poll(now)?;
+        if let Event::HardLimit { handle, .. } | Event::SequenceExhausted { handle, .. } = event {
+            self.spd.deactivate(handle);
+        }
+        Some(event)
+    }
+
+    /// When to call [`Ipsec::poll`] next, if no packet comes.
+    pub fn next_wake(&self) -> Instant {
+        self.engine.next_wake()
+    }
+
+    /// What an SA has done so far.
+    pub fn stats(&self, handle: Handle) -> Option<SaStats> {
+        self.engine.read_state(handle)
+    }
+
+    /// Every SA.
+    pub fn sas(&self) -> impl Iterator<Item = SaStats> {
+        self.engine.sad.iter().map(|(handle, sa)| sa.stats(handle))
+    }
+
+    /// Every drop since the start, by cause: of all SAs, living or retired, and of none.
+    pub fn drops(&self) -> &Drops {
+        &self.engine.drops
+    }
+
+    /// The same as [`Ipsec::drops`].
+    pub fn counters(&self) -> &Drops {
+        self.drops()
+    }
+}

@@ -1,0 +1,201 @@
+//! ESP in software: the SAD, sealing and opening, and what there is to tell about SAs. One of the
+//! engines of [`crate::offload`], and the reference for the others.
+
+use net::flow::Parsed;
+use net::{Instant, Packet};
+
+use crate::aead::Algorithm;
+use crate::cause::{Cause, Drop, Drops};
+use crate::offload::{Caps, Engine, Event};
+use crate::open::{self, Found};
+use crate::replay::Window;
+use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
+use crate::sad::Sad;
+use crate::state::{Half, Notice, Sa};
+use crate::{open::Located, seal};
+
+/// The software engine.
+pub struct Software {
+    pub(crate) sad: Sad,
+    pub(crate) drops: Drops,
+    /// IPv4 identification of the next outer header that may be fragmented.
+    ident: u16,
+    /// Some SA has something to tell.
+    pending: bool,
+    /// Where [`Engine::poll`] goes on.
+    cursor: usize,
+    /// No SA has anything to tell by time before this.
+    wake: Instant,
+}
+
+impl Software {
+    /// An engine for at most `limit` SAs, both directions together.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            sad: Sad::new(limit),
+            drops: Drops::default(),
+            ident: 0,
+            pending: false,
+            cursor: 0,
+            wake: Instant::NEVER,
+        }
+    }
+
+    /// Seals a packet in place: see [`crate::Ipsec::seal`].
+    pub fn seal(&mut self, now: Instant, handle: Handle, packet: &mut Packet) -> Result<(), Drop> {
+        let Some(sa) = self.sad.sa_mut(handle) else {
+            let handle = Some(handle);
+            return Err(self.drop_early(Drop { handle, ..Cause::UnknownHandle.into() }));
+        };
+        self.ident = self.ident.wrapping_add(1);
+        match seal::seal(sa, now, packet, self.ident) {
+            Ok(told) => {
+                self.pending |= told;
+                Ok(())
+            }
+            Err(cause) => {
+                sa.drops.count(cause);
+                self.drops.count(cause);
+                self.pending |= cause == Cause::Expired;
+                let sequence = match &sa.half {
+                    Half::Out(out) => Some(out.key.last()),
+                    Half::In(_) => None,
+                };
+                Err(Drop { cause, handle: Some(handle), spi: Some(sa.spi), sequence })
+            }
+        }
+    }
+
+    /// Opens a packet in place: see [`crate::Ipsec::open`]. Returns the SA and what came out.
+    pub fn open(&mut self, now: Instant, packet: &mut Packet) -> Result<(Handle, Parsed), Drop> {
+        let located = open::locate(packet.bytes()).map_err(|cause| self.drop_early(cause.into()))?;
+        let Located { spi, sequence, .. } = located;
+        let Some((handle, sa)) = self.sad.inbound_mut(spi) else {
+            let (spi, sequence) = (Some(spi), Some(sequence.into()));
+            return Err(self.drop_early(Drop { spi, sequence, ..Cause::UnknownSpi.into() }));
+        };
+        let mut found = Found { sequence: Some(sequence.into()), told: false };
+        let opened = open::open(sa, now, packet, &located, &mut found);
+        self.pending |= found.told;
+        opened.map(|parsed| (handle, parsed)).map_err(|cause| {
+            sa.drops.count(cause);
+            self.drops.count(cause);
+            Drop { cause, handle: Some(handle), spi: Some(spi), sequence: found.sequence }
+        })
+    }
+
+    /// Counts a drop that no SA is to blame for.
+    fn drop_early(&mut self, drop: Drop) -> Drop {
+        self.drops.count(drop.cause);
+        drop
+    }
+
+    fn install(
+        &mut self,
+        now: Instant,
+        params: SaParams,
+        direction: Direction,
+    ) -> Result<Handle, InstallError> {
+        if params.direction != direction {
+            return Err(InstallError::WrongDirection);
+        }
+        let sa = Sa::new(now, params)?;
+        self.wake = self.wake.min(sa.wake());
+        self.sad.insert(sa)
+    }
+
+    /// The keepalive that is due on the SA in a slot, marked as sent on all SAs between the same ends.
+    fn keepalive(&mut self, now: Instant, index: usize) -> Option<Event> {
+        let (handle, sa) = self.sad.at_mut(index)?;
+        let encap = sa.encap?;
+        if now < sa.keepalive_at() {
+            return None;
+        }
+        let mode = sa.mode;
+        let ends = (mode.local(), mode.remote(), Some(encap));
+        for sa in self.sad.iter_mut() {
+            if let Half::Out(out) = &mut sa.half
+                && (sa.mode.local(), sa.mode.remote(), sa.encap) == ends
+            {
+                out.keepalive_sent = now;
+            }
+        }
+        Some(Event::Keepalive {
+            handle,
+            local: mode.local(),
+            local_port: encap.local_port,
+            remote: mode.remote(),
+            remote_port: encap.remote_port,
+        })
+    }
+
+    fn event(&mut self, now: Instant, index: usize) -> Option<Event> {
+        let (handle, sa) = self.sad.at_mut(index)?;
+        let (spi, direction) = (sa.spi, sa.direction());
+        match sa.notice(now) {
+            Some(Notice::Soft) => Some(Event::SoftLimit { handle, spi, direction }),
+            Some(Notice::Hard) => Some(Event::HardLimit { handle, spi, direction }),
+            Some(Notice::Exhausted) => Some(Event::SequenceExhausted { handle, spi }),
+            Some(Notice::Moved(remote, remote_port)) => {
+                Some(Event::PeerMoved { handle, spi, remote, remote_port })
+            }
+            None => self.keepalive(now, index),
+        }
+    }
+}
+
+impl Engine for Software {
+    fn caps(&self) -> Caps {
+        Caps {
+            algorithms: &[Algorithm::AesGcm128, Algorithm::AesGcm256, Algorithm::ChaCha20Poly1305],
+            replay_window_max: Window::MAX,
+            tunnel: true,
+            transport: true,
+            udp_encap: true,
+            esn_autonomous: true,
+            sa_max: self.sad.limit(),
+        }
+    }
+
+    fn install_rx(&mut self, now: Instant, sa: SaParams) -> Result<Handle, InstallError> {
+        self.install(now, sa, Direction::In)
+    }
+
+    fn install_tx(&mut self, now: Instant, sa: SaParams) -> Result<Handle, InstallError> {
+        self.install(now, sa, Direction::Out)
+    }
+
+    fn retire(&mut self, handle: Handle) -> Option<SaStats> {
+        self.sad.remove(handle).map(|sa| sa.stats(handle))
+    }
+
+    fn read_state(&self, handle: Handle) -> Option<SaStats> {
+        self.sad.sa(handle).map(|sa| sa.stats(handle))
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Event> {
+        while self.pending || now >= self.wake || self.cursor != 0 {
+            if self.cursor == 0 {
+                // A packet may raise it again while the sweep goes on: then there is another sweep.
+                self.pending = false;
+                self.wake = Instant::NEVER;
+            }
+            while self.cursor < self.sad.slots() {
+                // The same slot is asked until it has nothing more to tell.
+                if let Some(event) = self.event(now, self.cursor) {
+                    return Some(event);
+                }
+                if let Some((_, sa)) = self.sad.at_mut(self.cursor) {
+                    self.wake = self.wake.min(sa.wake());
+                }
+                self.cursor += 1;
+            }
+            self.cursor = 0;
+        }
+        None
+    }
+
+    fn next_wake(&self) -> Instant {
+        if self.pending || self.cursor != 0 { Instant::ZERO } else { self.wake }
+    }
+}

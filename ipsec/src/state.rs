@@ -1,0 +1,318 @@
+//! An installed SA: its parameters, its key, its use so far and the limits of it.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use net::{Duration, Instant};
+
+use crate::aead::{Algorithm, OpeningKey, SealingKey};
+use crate::cause::{Cause, Drops};
+use crate::outer::Template;
+use crate::replay::Window;
+use crate::sa::{Direction, Handle, InstallError, Lifetimes, Mode, Outer, SaParams, SaStats, Spi, UdpEncap};
+use crate::selector::Selector;
+use crate::spd::PolicyId;
+
+/// Something to tell the control path about an SA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Soft,
+    Hard,
+    Exhausted,
+    Moved(IpAddr, u16),
+}
+
+/// Use of an SA, against its limits.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) installed: Instant,
+    pub(crate) last_used: Instant,
+    /// Carries nothing any more.
+    pub(crate) expired: bool,
+    soft: Ceiling,
+    hard: Ceiling,
+    soft_raised: bool,
+    soft_due: bool,
+    hard_due: bool,
+}
+
+/// Limits with "none" spelled as never.
+#[derive(Debug, Clone, Copy)]
+struct Ceiling {
+    packets: u64,
+    bytes: u64,
+    at: Instant,
+}
+
+impl Meter {
+    fn new(now: Instant, lifetime: &Lifetimes, sequence_limit: u64) -> Self {
+        let ceiling = |limits: crate::sa::Limits| Ceiling {
+            packets: limits.packets.unwrap_or(u64::MAX),
+            bytes: limits.bytes.unwrap_or(u64::MAX),
+            at: limits.time.map_or(Instant::NEVER, |time| now + time),
+        };
+        let mut soft = ceiling(lifetime.soft);
+        soft.packets = soft.packets.min(sequence_limit - sequence_limit / 16);
+        Self {
+            packets: 0,
+            bytes: 0,
+            installed: now,
+            last_used: now,
+            expired: false,
+            soft,
+            hard: ceiling(lifetime.hard),
+            soft_raised: false,
+            soft_due: false,
+            hard_due: false,
+        }
+    }
+
+    /// Whether one more packet of this many bytes may pass. If not, the SA has expired. The second value
+    /// of the pair says that there is something to tell.
+    #[inline]
+    pub(crate) fn allow(&mut self, now: Instant, bytes: usize) -> Result<(), Cause> {
+        let over = self.packets >= self.hard.packets
+            || self.bytes.saturating_add(bytes as u64) > self.hard.bytes
+            || now >= self.hard.at;
+        if over || self.expired {
+            self.expire();
+            return Err(Cause::Expired);
+        }
+        Ok(())
+    }
+
+    /// Counts a packet that passed. Returns whether there is something to tell.
+    #[inline]
+    pub(crate) fn count(&mut self, now: Instant, bytes: usize) -> bool {
+        self.packets += 1;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.last_used = now;
+        if self.packets >= self.hard.packets || self.bytes >= self.hard.bytes {
+            self.expire();
+        }
+        if self.packets >= self.soft.packets || self.bytes >= self.soft.bytes {
+            self.raise_soft();
+        }
+        self.soft_due || self.hard_due
+    }
+
+    /// Looks at the clock.
+    fn tick(&mut self, now: Instant) {
+        if now >= self.hard.at {
+            self.expire();
+        }
+        if now >= self.soft.at {
+            self.raise_soft();
+        }
+    }
+
+    fn raise_soft(&mut self) {
+        self.soft_due |= !self.soft_raised;
+        self.soft_raised = true;
+    }
+
+    fn expire(&mut self) {
+        self.hard_due |= !self.expired;
+        self.expired = true;
+        // Too late for a soft limit.
+        self.soft_raised = true;
+        self.soft_due = false;
+    }
+
+    /// Stops the SA for a reason that is told in another way.
+    pub(crate) fn stop(&mut self) {
+        self.expire();
+        self.hard_due = false;
+    }
+
+    fn wake(&self) -> Instant {
+        match (self.expired, self.soft_raised) {
+            (true, _) => Instant::NEVER,
+            (false, true) => self.hard.at,
+            (false, false) => self.hard.at.min(self.soft.at),
+        }
+    }
+}
+
+/// What an SA needs for its direction.
+pub(crate) enum Half {
+    Out(Outbound),
+    In(Inbound),
+}
+
+pub(crate) struct Outbound {
+    pub(crate) key: SealingKey,
+    /// The outer header of tunnel mode.
+    pub(crate) template: Option<Template>,
+    /// When the last keepalive was asked for.
+    pub(crate) keepalive_sent: Instant,
+    pub(crate) exhausted_due: bool,
+}
+
+pub(crate) struct Inbound {
+    pub(crate) key: OpeningKey,
+    pub(crate) window: Window,
+    /// Where the peer was last seen, if not where it should be, and not told yet.
+    pub(crate) moved: Option<(IpAddr, u16)>,
+    /// The last place that was told.
+    pub(crate) told: Option<(IpAddr, u16)>,
+}
+
+/// An installed SA.
+pub(crate) struct Sa {
+    pub(crate) spi: Spi,
+    pub(crate) mode: Mode,
+    pub(crate) encap: Option<UdpEncap>,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) esn: bool,
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) policy: PolicyId,
+    pub(crate) outer: Outer,
+    pub(crate) half: Half,
+    pub(crate) meter: Meter,
+    pub(crate) drops: Drops,
+}
+
+impl Sa {
+    /// Takes the parameters and the key in them. Fails before anything is kept.
+    pub(crate) fn new(now: Instant, params: SaParams) -> Result<Self, InstallError> {
+        let SaParams { spi, mode, encap, algorithm, key, esn, .. } = params;
+        if spi < Spi::MIN {
+            return Err(InstallError::ReservedSpi(spi));
+        }
+        if params.selectors.is_empty() {
+            return Err(InstallError::NoSelectors);
+        }
+        if mode.local().is_ipv4() != mode.remote().is_ipv4() {
+            return Err(InstallError::MixedEnds);
+        }
+        let key_length = InstallError::KeyLength { algorithm, given: key.len() };
+        let mut sequence_limit = u64::MAX;
+        let half = match params.direction {
+            Direction::Out => {
+                let key = SealingKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
+                sequence_limit = key.limit();
+                let template = if mode.is_tunnel() {
+                    Some(Template::new(&mode, encap, params.outer).ok_or(InstallError::MixedEnds)?)
+                } else {
+                    None
+                };
+                Half::Out(Outbound { key, template, keepalive_sent: now, exhausted_due: false })
+            }
+            Direction::In => {
+                let window = params.replay_window;
+                if esn && window == 0 {
+                    return Err(InstallError::EsnWithoutWindow);
+                }
+                let window = Window::new(window).ok_or(InstallError::ReplayWindow(window))?;
+                let key = OpeningKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
+                Half::In(Inbound { key, window, moved: None, told: None })
+            }
+        };
+        Ok(Self {
+            spi,
+            mode,
+            encap,
+            keepalive: params.keepalive,
+            algorithm,
+            esn,
+            selectors: params.selectors,
+            policy: params.policy,
+            outer: params.outer,
+            half,
+            meter: Meter::new(now, &params.lifetime, sequence_limit),
+            drops: Drops::default(),
+        })
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        match self.half {
+            Half::Out(_) => Direction::Out,
+            Half::In(_) => Direction::In,
+        }
+    }
+
+    pub(crate) fn stats(&self, handle: Handle) -> SaStats {
+        let (sequence, window) = match &self.half {
+            Half::Out(out) => (out.key.last(), 0),
+            Half::In(inbound) => (inbound.window.top(), inbound.window.size()),
+        };
+        SaStats {
+            handle,
+            spi: self.spi,
+            direction: self.direction(),
+            mode: self.mode,
+            encap: self.encap,
+            algorithm: self.algorithm,
+            policy: self.policy,
+            packets: self.meter.packets,
+            bytes: self.meter.bytes,
+            drops: self.drops,
+            sequence,
+            window,
+            installed: self.meter.installed,
+            last_used: self.meter.last_used,
+            expired: self.meter.expired,
+        }
+    }
+
+    /// The next thing to tell, limits of time included.
+    pub(crate) fn notice(&mut self, now: Instant) -> Option<Notice> {
+        self.meter.tick(now);
+        match &mut self.half {
+            Half::Out(out) => {
+                if core::mem::take(&mut out.exhausted_due) {
+                    return Some(Notice::Exhausted);
+                }
+            }
+            Half::In(inbound) => {
+                if let Some((addr, port)) = inbound.moved.take() {
+                    inbound.told = Some((addr, port));
+                    return Some(Notice::Moved(addr, port));
+                }
+            }
+        }
+        if core::mem::take(&mut self.meter.hard_due) {
+            return Some(Notice::Hard);
+        }
+        core::mem::take(&mut self.meter.soft_due).then_some(Notice::Soft)
+    }
+
+    /// When a keepalive is due, if this SA wants any.
+    pub(crate) fn keepalive_at(&self) -> Instant {
+        match (&self.half, self.encap, self.keepalive) {
+            (Half::Out(out), Some(_), Some(interval)) if !self.meter.expired => {
+                self.meter.last_used.max(out.keepalive_sent) + interval
+            }
+            _ => Instant::NEVER,
+        }
+    }
+
+    /// When there may be something to tell, if no packet comes.
+    pub(crate) fn wake(&self) -> Instant {
+        self.meter.wake().min(self.keepalive_at())
+    }
+
+    /// The peer's end is at another address and port from now on. False (and no change) if the family
+    /// differs.
+    pub(crate) fn set_peer(&mut self, remote: IpAddr, remote_port: u16) -> bool {
+        if remote.is_ipv4() != self.mode.local().is_ipv4() {
+            return false;
+        }
+        self.mode.set_remote(remote);
+        if let Some(encap) = &mut self.encap {
+            encap.remote_port = remote_port;
+        }
+        match &mut self.half {
+            Half::Out(out) if self.mode.is_tunnel() => {
+                out.template = Template::new(&self.mode, self.encap, self.outer);
+            }
+            Half::In(inbound) => (inbound.moved, inbound.told) = (None, None),
+            Half::Out(_) => {}
+        }
+        true
+    }
+}
