@@ -5,38 +5,53 @@ use core::str::FromStr;
 use core::time::Duration;
 
 use ike_lite::{
-    Child, EspProposal, IdentityMatch, IkeProposal, Lifetime, Lifetimes, Mode, Prefix, ProposalError, Psk,
-    SelectorSpec,
+    Child, EspProposal, IdentityMatch, IkeProposal, Mode, Prefix, ProposalError, Psk, SelectorSpec,
 };
 
 use super::document::{Item, Table, quoted};
 use super::error::{Error, Mistake};
+use super::protection::{lifetimes, protection};
 use super::secrets::{self, identity_of};
 use super::selector::{SELECTOR, selector};
-use super::{Connection, CopyDscp, Port, Protection, units};
+use super::{Connection, Port, Protection, units};
 
 pub(super) const CONNECTION_KEYS: &[&str] = &[
-    "version", "local_addrs", "remote_addrs", "proposals", "dpd_delay", "encap", "mobike", "fragmentation",
-    "rekey_time", "over_time", "local", "remote", "children",
+    "version",
+    "local_addrs",
+    "remote_addrs",
+    "proposals",
+    "dpd_delay",
+    "encap",
+    "mobike",
+    "fragmentation",
+    "rekey_time",
+    "over_time",
+    "local",
+    "remote",
+    "children",
 ];
 pub(super) const LOCAL_KEYS: &[&str] = &["auth", "id"];
 pub(super) const CHILD_KEYS: &[&str] = &[
-    "local_ts", "remote_ts", "esp_proposals", "mode", "start_action", "replay_window", "rekey_time", "life_time",
-    "rekey_bytes", "life_bytes", "rekey_packets", "life_packets", "hw_offload", "copy_df", "copy_dscp", "copy_ecn",
+    "local_ts",
+    "remote_ts",
+    "esp_proposals",
+    "mode",
+    "start_action",
+    "rekey_time",
+    "life_time",
+    "rekey_bytes",
+    "life_bytes",
+    "rekey_packets",
+    "life_packets",
+    "replay_window",
+    "hw_offload",
+    "copy_df",
+    "copy_dscp",
+    "copy_ecn",
 ];
 
 const PEERS: &str = "\"%any\", addresses or networks such as \"10.9.0.1\" or \"10.9.0.0/24\"";
-const MODES: &[(&str, Mode)] = &[("tunnel", Mode::Tunnel), ("transport", Mode::Transport)];
-const DSCP: &[(&str, CopyDscp)] =
-    &[("out", CopyDscp::Out), ("in", CopyDscp::In), ("yes", CopyDscp::Yes), ("no", CopyDscp::No)];
-
-impl Default for Protection {
-    /// strongSwan's, except for a window that bursts and several receive queues do not overrun.
-    fn default() -> Self {
-        Self { replay_window: 128, copy_df: true, copy_dscp: CopyDscp::Out, copy_ecn: true }
-    }
-}
-
+pub(super) const MODES: &[(&str, Mode)] = &[("tunnel", Mode::Tunnel), ("transport", Mode::Transport)];
 pub(super) fn connections(
     item: Option<Item<'_>>,
     ports: &[Port],
@@ -44,6 +59,14 @@ pub(super) fn connections(
 ) -> Result<Vec<Connection>, Error> {
     let Some(item) = item else { return Ok(Vec::new()) };
     item.names()?.named().into_iter().map(|(name, item)| connection(name, &item, ports, secrets)).collect()
+}
+
+/// Where mistakes about the peer's side of a child's traffic are reported.
+pub(super) fn place<'a>(connections: &Item<'a>, connection: &str, child: &str) -> Option<Item<'a>> {
+    let children = connections.names().ok()?.optional(connection)?.names().ok()?.optional("children")?;
+    let (_, item) = children.names().ok()?.named().into_iter().find(|(name, _)| *name == child)?;
+    let remote = item.names().ok()?.optional("remote_ts");
+    Some(remote.unwrap_or(item))
 }
 
 fn connection(
@@ -124,7 +147,7 @@ fn connection(
     Ok(Connection { ike, children: protections })
 }
 
-fn unsupported(item: &Item<'_>, why: &'static str, accepted: &str) -> Error {
+pub(super) fn unsupported(item: &Item<'_>, why: &'static str, accepted: &str) -> Error {
     item.mistake(Mistake::Unsupported { found: item.shown(), why }, accepted)
 }
 
@@ -149,9 +172,8 @@ fn local_addrs(item: &Item<'_>, ports: &[Port]) -> Result<Vec<Prefix>, Error> {
         let own = || ports.iter().flat_map(|port| &port.addresses).map(|prefix| prefix.addr());
         let known = own().map(|addr| addr.to_string()).collect::<Vec<_>>();
         let accepted = quoted(known.iter().map(String::as_str));
-        let addr = text
-            .parse()
-            .map_err(|_| item.mistake(Mistake::Value(format!("\"{text}\"")), &accepted))?;
+        let addr =
+            text.parse().map_err(|_| item.mistake(Mistake::Value(format!("\"{text}\"")), &accepted))?;
         if !own().any(|other| other == addr) {
             let unknown = Mistake::Unknown { noun: "address of this gateway", found: text.to_owned() };
             return Err(item.mistake(unknown, &accepted));
@@ -178,9 +200,10 @@ fn proposals<P: FromStr<Err = ProposalError>>(item: &Item<'_>) -> Result<Vec<P>,
     let mut proposals = Vec::new();
     for (text, item) in item.strings("proposal strings")? {
         proposals.push(text.parse().map_err(|error| match error {
-            ProposalError::UnknownWord { word, accepted, .. } => item
-                .at_word(&word)
-                .mistake(Mistake::Unknown { noun: "algorithm", found: word }, &quoted(accepted.iter().copied())),
+            ProposalError::UnknownWord { word, offset, accepted } => item.inside(offset).mistake(
+                Mistake::Unknown { noun: "algorithm", found: word },
+                &quoted(accepted.iter().copied()),
+            ),
             ProposalError::Missing { what, accepted } => {
                 let mistake = Mistake::Unknown { noun: what, found: text.to_owned() };
                 item.mistake(mistake, &quoted(accepted.iter().copied()))
@@ -201,7 +224,8 @@ fn child(name: &str, item: &Item<'_>) -> Result<(Child, Protection), Error> {
         let mut list = Vec::new();
         for (text, item) in item.strings(SELECTOR)? {
             let spec = selector(text, &item)?;
-            if child.mode == Mode::Transport && matches!(spec, SelectorSpec::Fixed(ts) if ts.first != ts.last) {
+            if child.mode == Mode::Transport && matches!(spec, SelectorSpec::Fixed(ts) if ts.first != ts.last)
+            {
                 let why = "transport mode protects two hosts, not networks";
                 let mistake = Mistake::Conflict { found: format!("\"{text}\""), why };
                 return Err(item.mistake(mistake, "\"dynamic\", a single address, or mode = \"tunnel\""));
@@ -212,11 +236,15 @@ fn child(name: &str, item: &Item<'_>) -> Result<(Child, Protection), Error> {
     };
     let (local_ts, remote_ts) = (selectors("local_ts")?, selectors("remote_ts")?);
     if !paired(&local_ts, &remote_ts) {
-        let item = table.optional("remote_ts").or_else(|| table.optional("local_ts"));
         let why = "local_ts and remote_ts have no address family in common";
-        let place = item.as_ref().unwrap_or(&item_of(&table, name)).clone();
-        let mistake = Mistake::Conflict { found: place.shown(), why };
-        return Err(place.mistake(mistake, "selectors of the same family on both sides"));
+        const ACCEPTED: &str = "selectors of the same family on both sides";
+        let place = table.optional("remote_ts").or_else(|| table.optional("local_ts"));
+        let found = place.as_ref().map(Item::shown).unwrap_or_default();
+        let mistake = Mistake::Conflict { found, why };
+        return Err(match place {
+            Some(item) => item.mistake(mistake, ACCEPTED),
+            None => table.mistake(mistake, ACCEPTED),
+        });
     }
     (child.local_ts, child.remote_ts) = (local_ts, remote_ts);
     if let Some(item) = table.optional("esp_proposals") {
@@ -231,4 +259,13 @@ fn child(name: &str, item: &Item<'_>) -> Result<(Child, Protection), Error> {
     let esn = child.esp_proposals.iter().any(|proposal| proposal.esn.contains(&true));
     let protection = protection(&table, esn)?;
     Ok((child, protection))
+}
+
+/// Whether any two selectors of the sides are of one family; `dynamic` is of whichever family is needed.
+fn paired(local: &[SelectorSpec], remote: &[SelectorSpec]) -> bool {
+    let family = |spec: &SelectorSpec| match spec {
+        SelectorSpec::Fixed(ts) => Some(ts.first.is_ipv4()),
+        SelectorSpec::Dynamic { .. } => None,
+    };
+    local.iter().any(|a| remote.iter().any(|b| family(a).zip(family(b)).is_none_or(|(a, b)| a == b)))
 }

@@ -27,11 +27,11 @@ impl Document<'_> {
 
     pub(super) fn error(&self, offset: usize, key: &str, mistake: Mistake, accepted: &str) -> Error {
         Error {
-            file: self.file.to_owned(),
+            file: self.file.into(),
             at: self.position(offset),
-            key: key.to_owned(),
+            key: key.into(),
             mistake,
-            accepted: accepted.to_owned(),
+            accepted: accepted.into(),
         }
     }
 }
@@ -134,11 +134,6 @@ impl<'a> Table<'a> {
     pub(super) fn mistake(&self, mistake: Mistake, accepted: &str) -> Error {
         self.doc.error(self.start, &self.path, mistake, accepted)
     }
-
-    /// Where the table begins.
-    pub(super) fn position(&self) -> Position {
-        self.doc.position(self.start)
-    }
 }
 
 impl<'a> Item<'a> {
@@ -166,6 +161,15 @@ impl<'a> Item<'a> {
             DeValue::Boolean(flag) => format!("{flag}"),
             other => other.type_str().to_owned(),
         }
+    }
+
+    /// The same item, its place narrowed to `offset` bytes into its text, where that can be found in the
+    /// file: escapes and multi-line strings look different there.
+    pub(super) fn inside(&self, offset: usize) -> Self {
+        let written = self.doc.text.get(self.span.clone()).and_then(|text| text.get(1..));
+        let plain = self.value.as_str().zip(written).is_some_and(|(text, written)| written.starts_with(text));
+        let start = self.span.start + if plain && offset > 0 { 1 + offset } else { 0 };
+        Self { span: start.min(self.span.end)..self.span.end, ..self.clone() }
     }
 
     fn wrong_type(&self, accepted: &str) -> Error {
@@ -220,7 +224,15 @@ impl<'a> Item<'a> {
     /// The elements of an array, or the comma-separated parts of a string as swanctl writes lists.
     pub(super) fn strings(&self, accepted: &str) -> Result<Vec<(&'a str, Self)>, Error> {
         match self.value {
-            DeValue::String(text) => Ok(text.split(',').map(|part| (part.trim(), self.clone())).collect()),
+            DeValue::String(text) => {
+                let mut offset = 0;
+                let part = |part: &'a str| {
+                    let item = self.inside(offset + part.len() - part.trim_start().len());
+                    offset += part.len() + 1;
+                    (part.trim(), item)
+                };
+                Ok(text.split(',').map(part).collect())
+            }
             DeValue::Array(_) => self
                 .elements(accepted)?
                 .into_iter()

@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration file: one type that says where, which key, what was found and
 //! what would have been accepted. Values of secret keys never get into an error.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::fmt;
 
 /// A place in the file, counted from 1. Columns count characters.
@@ -84,15 +84,15 @@ pub enum Mistake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// The file's name as the caller gave it.
-    pub file: String,
+    pub file: Box<str>,
     /// Where.
     pub at: Position,
     /// The key with its tables, such as `connections.gw.children.net.mode`; empty for a syntax error.
-    pub key: String,
+    pub key: Box<str>,
     /// What.
     pub mistake: Mistake,
     /// What would have been accepted.
-    pub accepted: String,
+    pub accepted: Box<str>,
 }
 
 impl fmt::Display for Mistake {

@@ -9,6 +9,7 @@ mod connections;
 mod document;
 mod error;
 mod ports;
+mod protection;
 mod rules;
 mod secrets;
 mod selector;
@@ -291,9 +292,10 @@ pub fn parse(file: &str, text: &str, secret_file: SecretFiles<'_>) -> Result<Con
     })?;
     let routes = ports::routes(&list("route")?, &ports)?;
     let secrets = secrets::secrets(root.optional("secrets"), secret_file)?;
-    let connections = connections::connections(root.optional("connections"), &ports, &secrets)?;
-    let (policies, policy_places) = rules::policies(&list("policy")?, &connections)?;
+    let connections_item = root.optional("connections");
+    let connections = connections::connections(connections_item.clone(), &ports, &secrets)?;
+    let (policies, places) = rules::policies(&list("policy")?, &connections, connections_item.as_ref())?;
     let sas = rules::sas(&list("sa")?, &ports, &policies, secret_file)?;
-    rules::check_routes(&ports, &routes, &policies, &policy_places)?;
+    rules::check_routes(&ports, &routes, &policies, &places)?;
     Ok(Config { gateway, ports, routes, connections, policies, sas })
 }

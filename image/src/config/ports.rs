@@ -87,7 +87,8 @@ pub(super) fn settings(table: &Table<'_>) -> Result<Settings, Error> {
 
 fn pci(text: &str) -> Option<(u16, u8, u8, u8)> {
     let hex = |text: &str, width: usize| {
-        (text.len() == width).then(|| u16::from_str_radix(text, 16).ok()).flatten()
+        let digits = text.len() == width && text.bytes().all(|c| c.is_ascii_hexdigit());
+        digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
     };
     let octet = |text: &str, width, most: u16| {
         hex(text, width).filter(|&n| n <= most).and_then(|n| u8::try_from(n).ok())
@@ -102,7 +103,8 @@ fn mac(text: &str) -> Option<EthernetAddress> {
     let mut octets = [0; 6];
     let mut parts = text.split([':', '-']);
     for octet in &mut octets {
-        let part = parts.next().filter(|part| part.len() == 2)?;
+        let hex = |part: &&str| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit());
+        let part = parts.next().filter(hex)?;
         *octet = u8::from_str_radix(part, 16).ok()?;
     }
     let address = EthernetAddress(octets);
@@ -120,17 +122,15 @@ fn binding(table: &Table<'_>) -> Result<Binding, Error> {
                 pci(item.text(PCI)?).ok_or_else(|| item.unacceptable(PCI))?;
             Ok(Binding::Pci { segment, bus, device, function })
         }
-        (None, Some(item)) => {
-            Ok(Binding::Mac(mac(item.text(MAC)?).ok_or_else(|| item.unacceptable(MAC))?))
-        }
+        (None, Some(item)) => Ok(Binding::Mac(mac(item.text(MAC)?).ok_or_else(|| item.unacceptable(MAC))?)),
         (None, None) => Ok(Binding::Order),
     }
 }
 
 fn port_address(text: &str, item: &Item<'_>) -> Result<Prefix, Error> {
     const ACCEPTED: &str = "address/length such as \"10.1.0.1/24\" or \"fd01::1/64\"";
-    let prefix = units::prefix(text)
-        .ok_or_else(|| item.mistake(Mistake::Value(format!("\"{text}\"")), ACCEPTED))?;
+    let prefix =
+        units::prefix(text).ok_or_else(|| item.mistake(Mistake::Value(format!("\"{text}\"")), ACCEPTED))?;
     let addr = prefix.addr();
     let broadcast = match addr {
         IpAddr::V4(v4) => v4.is_broadcast(),
@@ -169,8 +169,7 @@ pub(super) fn ports(items: &[Item<'_>], missing: impl Fn() -> Error) -> Result<V
         if binding != Binding::Order
             && let Some(index) = ports.iter().position(|port| port.binding == binding)
         {
-            let duplicate =
-                Mistake::Duplicate { found: format!("this device"), first: places[index] };
+            let duplicate = Mistake::Duplicate { found: "this device".to_owned(), first: places[index] };
             return Err(table.mistake(duplicate, "one port for each device"));
         }
         let mtu = match table.optional("mtu") {
@@ -190,7 +189,8 @@ pub(super) fn ports(items: &[Item<'_>], missing: impl Fn() -> Error) -> Result<V
                     Mistake::Overlap { found: format!("\"{text}\""), other: format!("\"{other}\"") };
                 return Err(item.mistake(mistake, "networks that no other port has"));
             }
-            if let (IpAddr::V6(_), Some(mtu @ ..1280), Some(at)) = (prefix.addr(), mtu, table.optional("mtu")) {
+            if let (IpAddr::V6(_), Some(mtu @ ..1280), Some(at)) = (prefix.addr(), mtu, table.optional("mtu"))
+            {
                 let why = "IPv6 needs 1280 (RFC 8200, section 5)";
                 return Err(at.mistake(Mistake::Conflict { found: format!("{mtu}"), why }, "1280 to 9216"));
             }
@@ -236,10 +236,16 @@ pub(super) fn routes(items: &[Item<'_>], ports: &[Port]) -> Result<Vec<Route>, E
                 let why = "no port has this next hop in its networks";
                 item.mistake(Mistake::Conflict { found: item.shown(), why }, "a neighbour's address")
             })?,
-            (None, None) => return Err(table.required("port", &names).err().unwrap_or_else(|| item.unacceptable(&names))),
+            (None, None) => {
+                return Err(table
+                    .required("port", &names)
+                    .err()
+                    .unwrap_or_else(|| item.unacceptable(&names)));
+            }
         };
         if let Some((addr, item)) = &via {
-            let conflict = |why| item.mistake(Mistake::Conflict { found: item.shown(), why }, "a neighbour's address");
+            let conflict =
+                |why| item.mistake(Mistake::Conflict { found: item.shown(), why }, "a neighbour's address");
             if addr.is_ipv4() != to.addr().is_ipv4() {
                 return Err(conflict("the next hop is of the other family"));
             }
@@ -274,7 +280,14 @@ mod tests {
             assert_eq!(pci(text), None, "{text}");
         }
         assert_eq!(mac("52:54:00:00:00:0a"), Some(EthernetAddress([0x52, 0x54, 0, 0, 0, 10])));
-        for text in ["", "52:54:00:00:00", "52:54:00:00:00:0a:0b", "53:54:00:00:00:0a", "52:54:0:0:0:a"] {
+        for text in [
+            "",
+            "52:54:00:00:00",
+            "52:54:00:00:00:0a:0b",
+            "53:54:00:00:00:0a",
+            "52:54:0:0:0:a",
+            "52:54:00:00:00:+a",
+        ] {
             assert_eq!(mac(text), None, "{text}");
         }
     }

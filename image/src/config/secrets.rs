@@ -58,20 +58,22 @@ pub(super) fn identity_of(text: &str, item: &Item<'_>) -> Result<Identity, Error
 }
 
 /// Octets given in `key`, or in the file that `file_key` names. Exactly one of the two.
-pub(super) fn octets(
-    table: &Table<'_>,
+pub(super) fn octets<'a>(
+    table: &Table<'a>,
     (key, file_key): (&str, &str),
     accepted: &str,
     files: SecretFiles<'_>,
     read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>,
-) -> Result<(Zeroizing<Vec<u8>>, Item<'_>), Error> {
+) -> Result<(Zeroizing<Vec<u8>>, Item<'a>), Error> {
     let either = format!("{key} or {file_key}, not both");
     match (table.optional(key), table.optional(file_key)) {
         (Some(_), Some(item)) => {
             let why = "the secret is given twice";
             Err(item.mistake(Mistake::Conflict { found: item.shown(), why }, &either))
         }
-        (None, None) => table.required(key, &format!("{key} or {file_key}")).map(|item| (Zeroizing::default(), item)),
+        (None, None) => {
+            table.required(key, &format!("{key} or {file_key}")).map(|item| (Zeroizing::default(), item))
+        }
         (Some(item), None) => {
             let octets = read(item.text(accepted)?)
                 .ok_or_else(|| item.mistake(Mistake::BadSecret("not readable"), accepted))?;
@@ -80,7 +82,10 @@ pub(super) fn octets(
         (None, Some(item)) => {
             let name = item.text("name of a file given to the gateway")?;
             let content = Zeroizing::new(files(name).ok_or_else(|| {
-                item.mistake(Mistake::NoSecretFile(name.to_owned()), "fw_cfg opt/ravelin/NAME or a boot module NAME")
+                item.mistake(
+                    Mistake::NoSecretFile(name.to_owned()),
+                    "fw_cfg opt/ravelin/NAME or a boot module NAME",
+                )
             })?);
             // An editor's newline at the end is not part of the secret.
             let text = core::str::from_utf8(&content)
@@ -115,7 +120,11 @@ pub(super) fn secrets(item: Option<Item<'_>>, files: SecretFiles<'_>) -> Result<
 
 /// The secret for a pair of identities, as strongSwan chooses: one that names the peer goes before one
 /// that names only us, and that before one that names nobody.
-pub(super) fn choose<'s>(secrets: &'s [Psk], local: Option<&Identity>, remote: Option<&Identity>) -> Option<&'s Psk> {
+pub(super) fn choose<'s>(
+    secrets: &'s [Psk],
+    local: Option<&Identity>,
+    remote: Option<&Identity>,
+) -> Option<&'s Psk> {
     let rank = |secret: &Psk| {
         let has = |id: Option<&Identity>| id.is_some_and(|id| secret.ids.contains(id));
         match (has(remote), has(local), secret.ids.is_empty()) {

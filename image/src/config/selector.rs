@@ -17,8 +17,7 @@ pub(super) const SELECTOR: &str = "\"dynamic\", a network, an address or a range
 pub(super) const PROTOCOL: &str =
     "\"any\", \"icmp\", \"icmpv6\", \"tcp\", \"udp\", \"sctp\", \"gre\", \"esp\", or 1 to 255";
 /// How ports may be written.
-pub(super) const PORTS: &str =
-    "\"any\", \"opaque\", a port, or a range such as \"1024-65535\"; for icmp a type, \"type(code)\" or \"type-type\"";
+pub(super) const PORTS: &str = "\"any\", \"opaque\", a port, or a range such as \"1024-65535\"; for icmp a type, \"type(code)\" or \"type-type\"";
 
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
