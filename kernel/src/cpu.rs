@@ -109,22 +109,6 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
     [r.eax, r.ebx, r.ecx, r.edx]
 }
 
-/// The three registers of a CPUID vendor string, in memory order.
-fn vendor([_, ebx, ecx, edx]: [u32; 4]) -> [u32; 3] {
-    [ebx, ecx, edx]
-}
-
-/// Whether instructions are translated by QEMU's TCG, where string instructions move one element per
-/// iteration and every port access is a system call or two.
-pub fn is_tcg() -> bool {
-    const TCG: [u32; 3] = [u32::from_le_bytes(*b"TCGT"); 3];
-    const HYPERVISOR: u32 = 1 << 31;
-    let [_, _, ecx, _] = cpuid(1, 0);
-    let signature = vendor(cpuid(0x4000_0000, 0));
-    // "TCGTCGTCGTCG" is not a repetition of four bytes; compare its first register only.
-    ecx & HYPERVISOR != 0 && signature[0] == TCG[0]
-}
-
 /// The time-stamp counter, ordered after earlier loads.
 #[inline]
 pub fn tsc() -> u64 {
@@ -231,6 +215,14 @@ pub(crate) fn sleep() {
 pub(crate) fn take_interrupts() {
     // SAFETY: as for sleep. The NOP is the instruction during which STI still holds them back.
     unsafe { asm!("sti", "nop", "nop", "cli", options(nostack)) }
+}
+
+/// Resets the CPU by an exception that has no handler.
+pub(crate) fn triple_fault() -> ! {
+    let nothing = [0_u16; 5];
+    // SAFETY: this is meant to be the end; no handler runs, and no memory is touched any more.
+    unsafe { asm!("lidt [{}]", "int3", in(reg) nothing.as_ptr(), options(nostack)) };
+    halt()
 }
 
 #[cfg(test)]

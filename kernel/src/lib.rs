@@ -17,12 +17,19 @@
 
 extern crate alloc;
 
+pub mod acpi;
+mod apic;
 pub mod boot;
 pub mod console;
 pub mod cpu;
+pub mod fw_cfg;
+pub mod idle;
+pub mod irq;
 pub mod mem;
+pub mod pci;
 pub mod power;
 pub mod report;
+pub mod rng;
 pub mod rt;
 pub mod symbols;
 pub mod time;

@@ -51,7 +51,9 @@ struct Stack<const N: usize> {
 }
 
 impl<const N: usize> Stack<N> {
-    const NEW: Self = Self { guard: [0; GUARD], bytes: UnsafeCell::new([0; N]) };
+    const fn new() -> Self {
+        Self { guard: [0; GUARD], bytes: UnsafeCell::new([0; N]) }
+    }
 
     fn guard(&self) -> Range<u64> {
         let start = (&raw const self.guard) as u64;
@@ -69,7 +71,8 @@ unsafe impl Sync for Stacks {}
 
 /// The stacks of this CPU.
 #[doc(hidden)]
-pub static STACKS: Stacks = Stacks { main: Stack::NEW, device: Stack::NEW, fatal: [Stack::NEW; 6] };
+pub static STACKS: Stacks =
+    Stacks { main: Stack::new(), device: Stack::new(), fatal: [const { Stack::new() }; 6] };
 /// Offset of the top of the main stack in [`STACKS`], for boot.s.
 #[doc(hidden)]
 pub const MAIN_STACK_TOP: usize = GUARD + MAIN;
@@ -173,13 +176,16 @@ ravelin_vector_stubs:
     .set ravelin_vector, ravelin_vector + 1
     .endr
     # Devices: the vector, then the common part.
-    .rept 224
+    .rept 223
     .balign 16
     pushq %rax
     movl $ravelin_vector, %eax
     jmp 2f
     .set ravelin_vector, ravelin_vector + 1
     .endr
+    # The spurious vector is not acknowledged.
+    .balign 16
+    iretq
 
 1:  pushq %rax
     pushq %rbx

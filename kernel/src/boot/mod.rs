@@ -4,8 +4,9 @@
 
 use core::ops::Range;
 
+use crate::acpi::Acpi;
 use crate::mem::map::{MemoryMap, Ranges};
-use crate::{Exit, console, cpu, mem, power, report, symbols, time, trap};
+use crate::{Exit, apic, console, cpu, mem, pci, power, report, rng, symbols, time, trap};
 
 mod assembly;
 pub mod start_info;
@@ -125,6 +126,9 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
     if let Some(level) = machine.option("log").and_then(|level| level.parse().ok()) {
         console::set_level(level);
     }
+    if let Err(error) = devices(info.rsdp) {
+        refuse(format_args!("{error}"));
+    }
     let code = main(machine);
     log::info!("end: {code:?}");
     power::exit(code)
@@ -136,4 +140,20 @@ fn symbol_table(image_end: u64) -> Range<u64> {
     let header = loaded(at..at + symbols::HEADER as u64);
     let len = symbols::table_len(header).unwrap_or(0) as u64;
     at..at + len
+}
+
+/// Sets up what needs more than the CPU: interrupts, time, randomness, PCI, power.
+fn devices(rsdp: u64) -> Result<(), mem::NoMemory> {
+    let acpi = Acpi::read(rsdp, &|range: Range<u64>| {
+        mem::map_firmware(range.clone()).ok()?;
+        // SAFETY: firmware's tables, mapped read-only or RAM that boot has not given out yet; they stay.
+        Some(unsafe { bytes_at(range) })
+    });
+    log::debug!("{acpi:x?}");
+    power::init(acpi)?;
+    apic::init()?;
+    time::calibrate::run(acpi.pm_timer);
+    time::set_wall_clock(acpi.century);
+    rng::init();
+    pci::init(acpi.ecam)
 }

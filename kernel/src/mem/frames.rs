@@ -80,17 +80,16 @@ impl<'a> Frames<'a> {
                 if self.lowest.is_multiple_of(64) && self.word(self.lowest) == u64::MAX { 64 } else { 1 };
         }
         let mut first = self.lowest.checked_next_multiple_of(align)?;
-        'candidate: while first.checked_add(count)? <= limit {
-            for frame in first..first + count {
-                if self.is_taken(frame) {
-                    first = (frame + 1).checked_next_multiple_of(align)?;
-                    continue 'candidate;
-                }
+        loop {
+            let end = first.checked_add(count).filter(|&end| end <= limit)?;
+            // The last frame in the way decides where the next candidate can begin.
+            match (first..end).rev().find(|&frame| self.is_taken(frame)) {
+                Some(taken) => first = (taken + 1).checked_next_multiple_of(align)?,
+                None => break,
             }
-            self.take(first * FRAME..(first + count) * FRAME);
-            return Some(first * FRAME);
         }
-        None
+        self.take(first * FRAME..(first + count) * FRAME);
+        Some(first * FRAME)
     }
 
     /// Takes back `count` frames at `address`.
@@ -130,6 +129,10 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    fn ranges(range: Range<u64>) -> [Range<u64>; 1] {
+        [range]
+    }
+
     fn words() -> Vec<u64> {
         vec![0; Frames::words(16 * MIB)]
     }
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn runs_are_contiguous_and_aligned() {
         let mut words = words();
-        let mut frames = Frames::new(&mut words, &[MIB..4 * MIB]);
+        let mut frames = Frames::new(&mut words, &ranges(MIB..4 * MIB));
         assert_eq!(frames.allocate(1, 1), Some(MIB));
         assert_eq!(frames.allocate(16, 512), Some(2 * MIB));
         assert_eq!(frames.allocate(255, 1), Some(MIB + FRAME));
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn released_frames_come_back_and_only_once() {
         let mut words = words();
-        let mut frames = Frames::new(&mut words, &[MIB..2 * MIB]);
+        let mut frames = Frames::new(&mut words, &ranges(MIB..2 * MIB));
         let all = frames.allocate(256, 1).unwrap();
         assert_eq!(frames.allocate(1, 1), None);
         assert_eq!(frames.release(all + FRAME, 2), Ok(()));

@@ -110,6 +110,17 @@ pub(crate) fn map_range(range: Range<u64>, access: Access) -> Result<(), NoMemor
     tables.map(range, access, &mut || allocate_frames(1, 1))
 }
 
+/// Makes what firmware has left in memory readable. Pages that are mapped already keep their rights.
+pub(crate) fn map_firmware(range: Range<u64>) -> Result<(), NoMemory> {
+    for page in range.start / FRAME..range.end.div_ceil(FRAME) {
+        let mapped = TABLES.lock().as_ref().is_some_and(|tables| tables.look_up(page * FRAME) != 0);
+        if !mapped {
+            map_range(page * FRAME..(page + 1) * FRAME, Access::Read)?;
+        }
+    }
+    Ok(())
+}
+
 /// A window onto device registers, uncached. Registers are read and written whole, in CPU byte order.
 #[derive(Debug)]
 pub struct Mmio {

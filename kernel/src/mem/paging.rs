@@ -200,8 +200,8 @@ mod tests {
         let mut tables = tables();
         tables.map(2 * MIB - FRAME..6 * MIB + FRAME, Access::ReadWrite, &mut frame).unwrap();
         assert_eq!(tables.look_up(2 * MIB - FRAME), (2 * MIB - FRAME) | Access::ReadWrite.bits());
-        assert_eq!(tables.look_up(3 * MIB), 2 * MIB | LARGE | Access::ReadWrite.bits());
-        assert_eq!(tables.look_up(6 * MIB + 5), 6 * MIB | Access::ReadWrite.bits());
+        assert_eq!(tables.look_up(3 * MIB), (2 * MIB) | LARGE | Access::ReadWrite.bits());
+        assert_eq!(tables.look_up(6 * MIB + 5), (6 * MIB) | Access::ReadWrite.bits());
         assert_eq!(tables.look_up(6 * MIB + FRAME), 0);
         assert_eq!(tables.look_up(0), 0);
     }
@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(tables.look_up(guard), 0);
             assert_eq!(tables.look_up(guard - FRAME), (guard - FRAME) | Access::ReadWrite.bits());
             assert_eq!(tables.look_up(guard + FRAME), (guard + FRAME) | Access::ReadWrite.bits());
-            assert_eq!(tables.look_up(514 * MIB), 514 * MIB | LARGE | Access::ReadWrite.bits());
+            assert_eq!(tables.look_up(514 * MIB), (514 * MIB) | LARGE | Access::ReadWrite.bits());
             assert_ne!(tables.look_up(1023 * MIB), 0);
         }
     }
