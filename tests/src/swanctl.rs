@@ -170,6 +170,7 @@ pub enum Esp {
 /// `strongswan.conf` for a daemon whose run-time directory is `/run` and whose log goes to `log`.
 ///
 /// The log carries the keys (levels 4 of `ike` and `chd`), which is what the decoders read.
+/// `settings` come last in their section, so that they win over what is said here.
 pub fn strongswan_conf(esp: Esp, log: &str, settings: &[&str]) -> String {
     let kernel = match esp {
         Esp::InDaemon => "kernel-libipsec kernel-netlink updown",
@@ -181,7 +182,7 @@ pub fn strongswan_conf(esp: Esp, log: &str, settings: &[&str]) -> String {
   load_modular = no
   load = random nonce aes sha1 sha2 hmac kdf drbg pem pkcs1 pkcs8 x509 pubkey gmp curve25519 openssl gcm ccm ctr chapoly {kernel} socket-default vici counters
   install_virtual_ip = no
-{settings}  filelog {{
+  filelog {{
     log {{
       path = {log}
       default = 1
@@ -201,7 +202,7 @@ pub fn strongswan_conf(esp: Esp, log: &str, settings: &[&str]) -> String {
       allow_peer_ts = no
     }}
   }}
-}}
+{settings}}}
 swanctl {{
   load = random nonce aes sha1 sha2 hmac pem pkcs1 pkcs8 x509 pubkey gmp curve25519 openssl
 }}

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod elf;
 mod image_file;
 mod suites;
@@ -13,7 +14,7 @@ const USAGE: &str = "cargo xtask <command>
   run [--config FILE] [--for SECONDS]   boot the gateway in QEMU against a peer and watch it work
   test [SUITE…] [--list]                run the tests; without a name all of them
   image                                 build target/image/ravelin.elf, check it, print its size
-  bench [NAME]                          measure; prints tables, writes target/bench/NAME.json
+  bench [NAME…] | bench check           measure; prints tables, writes target/bench/NAME.json
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         None => ("", [].as_slice()),
     };
     match command {
+        "bench" => bench::command(rest),
         "image" => report(image_file::build().map(|(path, sizes)| println!("{sizes}{}", path.display()))),
         "test" => suites::command(rest),
         // These run inside namespaces and guests on behalf of the suites.
