@@ -58,7 +58,9 @@ causes! {
     OwnSource = "own_source",
     /// To a group that we are no member of.
     NotJoined = "not_joined",
-    /// Non-last fragment whose payload is not a multiple of eight bytes.
+    /// Nothing that we answer when it comes by broadcast or multicast.
+    GroupUnwanted = "group_unwanted",
+    /// Fragment without payload, or not the last and its payload no multiple of eight bytes.
     FragmentLength = "fragment_length",
     /// Fragment that ends beyond 65,535 bytes.
     FragmentBeyond = "fragment_beyond",
@@ -66,6 +68,8 @@ causes! {
     FragmentTiny = "fragment_tiny",
     /// Fragments overlap; the whole datagram is dropped (RFC 5722).
     FragmentOverlap = "fragment_overlap",
+    /// Congestion mark on a fragment of a datagram that is in part not ECN-capable (RFC 3168 5.3).
+    FragmentEcn = "fragment_ecn",
     /// Datagram in more pieces than allowed.
     FragmentPieces = "fragment_pieces",
     /// No memory left for incomplete datagrams.
@@ -74,8 +78,10 @@ causes! {
     ReassemblyTimeout = "reassembly_timeout",
     /// Damaged ARP packet.
     ArpMalformed = "arp_malformed",
-    /// ARP for or from an address it must not name.
-    ArpUnusable = "arp_unusable",
+    /// ARP request or neighbour solicitation for somebody else.
+    NotTarget = "not_target",
+    /// ARP or neighbour discovery from an address that is our own or not on that link.
+    NeighbourRefused = "neighbour_refused",
     /// Damaged neighbour discovery message, or one that was forwarded (RFC 4861 7.1).
     NdMalformed = "nd_malformed",
     /// Damaged ICMP message.

@@ -17,6 +17,11 @@ pub(crate) struct Chain {
     pub(crate) end: usize,
     /// The fragment header, if there is one.
     pub(crate) fragment: Option<FragmentHeader>,
+    /// Where a fragment header would go: the byte that announces it, and its first byte. Behind hop-by-hop
+    /// options, routing header and the destination options before that (RFC 8200 4.5).
+    pub(crate) per_fragment: (usize, usize),
+    /// The byte that announces `proto`.
+    pub(crate) announced_at: usize,
     /// Some routing header has segments left: not yet at its final destination.
     pub(crate) segments_left: bool,
 }
@@ -35,7 +40,16 @@ pub(crate) struct FragmentHeader {
 impl Chain {
     /// No extension header at all.
     pub(crate) const fn bare(proto: u8) -> Self {
-        Self { proto, end: ipv6::HEADER, fragment: None, segments_left: false }
+        let end = ipv6::HEADER;
+        let announced_at = ipv6::NEXT_HEADER;
+        Self {
+            proto,
+            end,
+            fragment: None,
+            per_fragment: (announced_at, end),
+            announced_at,
+            segments_left: false,
+        }
     }
 }
 
@@ -43,7 +57,6 @@ impl Chain {
 /// `next`. A non-first fragment ends the walk, for what follows its fragment header is payload.
 pub(crate) fn walk(packet: &[u8], next: u8) -> Result<Chain, Malformed> {
     let mut chain = Chain::bare(next);
-    let mut announced_at = ipv6::NEXT_HEADER;
     for count in 0..=HEADERS_MAX {
         let kind = chain.proto;
         let malformed = Malformed::Extension(kind);
@@ -77,13 +90,16 @@ pub(crate) fn walk(packet: &[u8], next: u8) -> Result<Chain, Malformed> {
                 let offset = be16(header, ipv6::FRAGMENT_OFFSET).ok_or(malformed)?;
                 let ident = be32(header, ipv6::FRAGMENT_IDENT).ok_or(malformed)?;
                 let fragment = Fragment { ident, offset: offset & 0xfff8, more: offset & 1 != 0 };
-                chain.fragment = Some(FragmentHeader { at, announced_at, fragment });
+                chain.fragment = Some(FragmentHeader { at, announced_at: chain.announced_at, fragment });
             }
             _ => {}
         }
-        announced_at = at;
+        chain.announced_at = at;
         chain.proto = *header.first().ok_or(malformed)?;
         chain.end = at + length;
+        if matches!(kind, proto::HOP_BY_HOP | proto::ROUTING) && chain.fragment.is_none() {
+            chain.per_fragment = (at, chain.end);
+        }
         if chain.fragment.is_some_and(|header| header.fragment.offset != 0) {
             return Ok(chain);
         }

@@ -103,7 +103,7 @@ pub enum Malformed {
     Extension(u8),
     /// Routing header type 0 (RFC 5095).
     SourceRoute,
-    /// Non-last fragment whose payload of this many bytes is no multiple of eight.
+    /// Fragment whose payload of this many bytes is empty or, not being the last, no multiple of eight.
     FragmentLength(usize),
     /// Fragment that ends at this byte, beyond 65,535.
     FragmentBeyond(usize),
@@ -217,7 +217,9 @@ fn parse_v6(packet: &[u8]) -> Result<Parsed, Malformed> {
         // Offsets count from behind the fragment header, where the rest of the chain may stand.
         let fragmentable = packet.get(place.at + ipv6::FRAGMENT_HEADER..).unwrap_or(&[]);
         let end = usize::from(fragment.offset) + fragmentable.len();
-        if fragment.more && !fragmentable.len().is_multiple_of(8) {
+        let odd = fragment.more && !fragmentable.len().is_multiple_of(8);
+        let empty = fragmentable.is_empty() && (fragment.more || fragment.offset != 0);
+        if odd || empty {
             return Err(Malformed::FragmentLength(fragmentable.len()));
         }
         if place.at - ipv6::HEADER + end > usize::from(u16::MAX) {
@@ -262,7 +264,8 @@ fn check_fragment(
     more: bool,
 ) -> Result<(), Malformed> {
     let end = usize::from(offset) + payload.len();
-    if more && !payload.len().is_multiple_of(8) {
+    let odd = more && !payload.len().is_multiple_of(8);
+    if odd || payload.is_empty() {
         return Err(Malformed::FragmentLength(payload.len()));
     }
     if header_len + end > usize::from(u16::MAX) {

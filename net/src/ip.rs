@@ -1,6 +1,11 @@
 //! Layouts of the headers of the data path, declared once: IPv4 (RFC 791 3.1), IPv6 and its extension
 //! headers (RFC 8200 3, 4), protocol numbers, and reads of big-endian fields that cannot leave the
-//! slice. Deliberately no views and no builders: the hot path reads a header once, by offset.
+//! slice. Deliberately no views: the hot path reads a header once, by offset.
+
+use core::net::IpAddr;
+
+use crate::checksum;
+use crate::packet::Packet;
 
 /// Protocol numbers (IPv4 protocol, IPv6 next header).
 pub mod proto {
@@ -146,4 +151,47 @@ pub fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) -> bool 
         }
         None => false,
     }
+}
+
+/// Puts an IP header without options in front of `packet`, which is its payload: ICMP of the family's
+/// version. `None` (and no change of the payload) where there is no room or the families differ.
+pub(crate) fn push_header(
+    packet: &mut Packet,
+    src: IpAddr,
+    dst: IpAddr,
+    tos: u8,
+    hop_limit: u8,
+    ident: u16,
+) -> Option<()> {
+    let payload = packet.len();
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let length = u16::try_from(payload + ipv4::HEADER).ok()?;
+            let header = packet.push(ipv4::HEADER)?;
+            header.fill(0);
+            header[ipv4::VERSION_IHL] = 0x45;
+            header[ipv4::TOS] = tos;
+            header[ipv4::TTL] = hop_limit;
+            header[ipv4::PROTOCOL] = proto::ICMP;
+            put(header, ipv4::TOTAL_LENGTH, length.to_be_bytes());
+            put(header, ipv4::IDENT, ident.to_be_bytes());
+            put(header, ipv4::SRC, src.octets());
+            put(header, ipv4::DST, dst.octets());
+            let sum = checksum::of(header);
+            put(header, ipv4::CHECKSUM, sum);
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let length = u16::try_from(payload).ok()?;
+            let header = packet.push(ipv6::HEADER)?;
+            let class_flow = (6u32 << 28) | (u32::from(tos) << 20);
+            put(header, ipv6::VERSION_CLASS_FLOW, class_flow.to_be_bytes());
+            put(header, ipv6::PAYLOAD_LENGTH, length.to_be_bytes());
+            header[ipv6::NEXT_HEADER] = proto::ICMPV6;
+            header[ipv6::HOP_LIMIT] = hop_limit;
+            put(header, ipv6::SRC, src.octets());
+            put(header, ipv6::DST, dst.octets());
+        }
+        _ => return None,
+    }
+    Some(())
 }

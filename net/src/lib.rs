@@ -8,20 +8,30 @@
 
 extern crate alloc;
 
+pub mod address;
+mod arp;
 pub mod cause;
 pub mod checksum;
 pub mod config;
+pub mod ethernet;
 mod extension;
 pub mod flow;
+mod fragment;
+mod icmp;
 pub mod ip;
 pub mod loopback;
+mod nd;
+mod neighbour;
 pub mod nic;
 pub mod packet;
+mod path_mtu;
 pub mod pcap;
 pub mod prefix;
+mod reassembly;
 pub mod route;
 pub mod stack;
 pub mod time;
+pub mod verdict;
 pub mod virtio;
 
 pub use cause::{Cause, Counters};
@@ -31,5 +41,6 @@ pub use nic::{Burst, Link, Nic, NicStats, PortId};
 pub use packet::{Meta, Packet, Pool};
 pub use prefix::{Prefix, PrefixError};
 pub use smoltcp::wire;
-pub use stack::{Egress, ErrorKind, IcmpError, Local, Reassembled, Received, Stack, Udp, Unreachable};
+pub use stack::Stack;
 pub use time::{Duration, Instant};
+pub use verdict::{Egress, ErrorKind, IcmpError, Local, Reassembled, Received, Udp, Unreachable};
