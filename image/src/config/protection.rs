@@ -76,8 +76,8 @@ pub(super) fn lifetimes(table: &Table<'_>, rekey_time: Option<Duration>) -> Resu
     };
     let default = rekey_time.map(|span| span.as_secs());
     let time = pair("rekey_time", "life_time", seconds, default)?;
-    let bytes = pair("rekey_bytes", "life_bytes", |item| units::size_or_off(item), None)?;
-    let packets = pair("rekey_packets", "life_packets", |item| units::count_or_off(item), None)?;
+    let bytes = pair("rekey_bytes", "life_bytes", units::size_or_off, None)?;
+    let packets = pair("rekey_packets", "life_packets", units::count_or_off, None)?;
     let lifetime =
         |time: Option<u64>, bytes, packets| Lifetime { time: time.map(Duration::from_secs), bytes, packets };
     Ok(Lifetimes { soft: lifetime(time.0, bytes.0, packets.0), hard: lifetime(time.1, bytes.1, packets.1) })
