@@ -141,22 +141,18 @@ pub struct Protection {
     pub replay_window: u32,
     /// Copy DF from the inner to the outer header (tunnel mode).
     pub copy_df: bool,
-    /// In which directions DSCP is copied (tunnel mode).
+    /// Whether DSCP is copied to the outer header (tunnel mode).
     pub copy_dscp: CopyDscp,
     /// Whether ECN is carried over both ways (tunnel mode, RFC 6040).
     pub copy_ecn: bool,
 }
 
-/// swanctl's `copy_dscp`.
+/// swanctl's `copy_dscp`, as far as it goes: the inner header keeps its DSCP on the way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyDscp {
     /// To the outer header on the way out.
     Out,
-    /// To the inner header on the way in.
-    In,
-    /// Both.
-    Yes,
-    /// Neither.
+    /// Not at all.
     No,
 }
 

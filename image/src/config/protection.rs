@@ -11,8 +11,9 @@ use super::{CopyDscp, Protection, units};
 
 /// Smallest and largest window that the data path has, in packets.
 const WINDOW: core::ops::RangeInclusive<u64> = 32..=4096;
-const DSCP: &[(&str, CopyDscp)] =
-    &[("out", CopyDscp::Out), ("in", CopyDscp::In), ("yes", CopyDscp::Yes), ("no", CopyDscp::No)];
+/// swanctl's words; the data path never changes the DSCP of an inner packet.
+const DSCP: &[(&str, Option<CopyDscp>)] =
+    &[("out", Some(CopyDscp::Out)), ("in", None), ("yes", None), ("no", Some(CopyDscp::No))];
 
 impl Default for Protection {
     /// strongSwan's, with the window of its userland ESP rather than the kernel's 32.
@@ -46,7 +47,9 @@ pub(super) fn protection(table: &Table<'_>, esn: bool) -> Result<Protection, Err
         protection.copy_df = item.flag()?;
     }
     if let Some(item) = table.optional("copy_dscp") {
-        protection.copy_dscp = item.one_of(DSCP)?;
+        let why = "the DSCP of inner packets is never changed";
+        protection.copy_dscp =
+            item.one_of(DSCP)?.ok_or_else(|| unsupported(&item, why, "\"out\", \"no\""))?;
     }
     if let Some(item) = table.optional("copy_ecn") {
         protection.copy_ecn = item.flag()?;

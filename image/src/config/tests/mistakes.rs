@@ -123,6 +123,7 @@ const CASES: &[Case] = &[
     ("mode = \"tunnel\"", "rekey_bytes = \"1t\"", "24:15: connections.gw.children.net.rekey_bytes: found \"1t\"; accepted: bytes, or"),
     ("mode = \"tunnel\"", "start_action = \"start\"", "24:16: connections.gw.children.net.start_action: \"start\" is not available: this gateway responds"),
     ("mode = \"tunnel\"", "copy_dscp = true", "24:13: connections.gw.children.net.copy_dscp: wrong type: found boolean; accepted: \"out\", \"in\", \"yes\", \"no\""),
+    ("mode = \"tunnel\"", "copy_dscp = \"yes\"", "24:13: connections.gw.children.net.copy_dscp: \"yes\" is not available: the DSCP of inner packets is never changed; accepted: \"out\", \"no\""),
     // Secrets.
     ("secret = \"swordfish\"", "", "28:10: secrets.one.secret: missing; accepted: secret or secret_file"),
     ("secret = \"swordfish\"", "secret = \"\"", "30:10: secrets.one.secret: secret not usable: empty"),

@@ -1,0 +1,180 @@
+//! The gateway as a whole: what it owns, and the four calls by which it is driven.
+
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+
+use core::net::IpAddr;
+
+use ike_lite::Endpoint;
+use ipsec::{Ipsec, PolicyId};
+use net::{Burst, Duration, Instant, Meta, Packet, Pool, PortId, Received, Stack};
+use rand_core::CryptoRng;
+
+use crate::cause::Counters;
+use crate::config::{Protection, Side};
+use crate::negotiation::Pair;
+use crate::slots::Slots;
+use crate::tap::{Point, Tap};
+
+/// A port as the gateway counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of those frames.
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    pub(crate) side: Side,
+    pub(crate) rx: Traffic,
+    pub(crate) tx: Traffic,
+}
+
+/// A policy of the SPD with what the configuration says beside it.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: PolicyId,
+    pub(crate) name: String,
+    /// Packets that met the policy while it had no SA.
+    pub(crate) no_sa: u64,
+}
+
+/// A child of the configuration, found by its names.
+#[derive(Debug)]
+pub(crate) struct ChildRule {
+    pub(crate) connection: String,
+    pub(crate) child: String,
+    pub(crate) policy: PolicyId,
+    pub(crate) protection: Protection,
+}
+
+/// The gateway. See the crate's first page for how a packet passes through it.
+pub struct Gateway {
+    pub(crate) name: String,
+    pub(crate) keylog: bool,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) children: Vec<ChildRule>,
+    pub(crate) stack: Stack,
+    pub(crate) ipsec: Ipsec,
+    /// Nothing if the configuration has no connections.
+    pub(crate) ike: Option<Endpoint>,
+    pub(crate) ike_wake: Instant,
+    pub(crate) rng: Box<dyn CryptoRng>,
+    pub(crate) pool: Pool,
+    /// The ports' addresses.
+    pub(crate) own: Vec<IpAddr>,
+    /// Identification of the last IPv4 packet of our own.
+    pub(crate) ident: u16,
+    pub(crate) slots: Slots,
+    /// Child SAs by their inbound SPI.
+    pub(crate) pairs: BTreeMap<u32, Pair>,
+    /// Authenticated IKE SAs.
+    pub(crate) ike_sas: usize,
+    pub(crate) counters: Counters,
+    pub(crate) tap: Option<Box<dyn Tap>>,
+    pub(crate) started: Instant,
+    pub(crate) status_interval: Option<Duration>,
+    pub(crate) status_at: Instant,
+}
+
+impl Gateway {
+    /// Takes an Ethernet frame that came in by `port`.
+    pub fn handle_frame(&mut self, now: Instant, port: PortId, mut frame: Packet) {
+        // No device of this build decrypts: nothing may claim to have come out of an SA.
+        frame.meta = Meta { port, checksum_ok: frame.meta.checksum_ok, ..Meta::default() };
+        if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
+            port.rx.frames += 1;
+            port.rx.bytes += frame.len() as u64;
+        }
+        self.watch(now, Point::FrameIn(port), &frame);
+        match self.stack.receive(now, frame) {
+            Received::Ip(packet, parsed) => self.input(now, packet, parsed),
+            Received::Consumed | Received::Dropped(_) => {}
+        }
+    }
+
+    /// Takes every frame of a burst, in order; leaves it empty.
+    pub fn handle_burst(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
+        for frame in core::mem::take(burst) {
+            self.handle_frame(now, port, frame);
+        }
+    }
+
+    /// Moves frames to be sent by `port` into `burst` until it is full or none is left.
+    pub fn take_tx(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
+        let before = burst.len();
+        self.stack.take_tx(port, burst);
+        let new = burst.get(before..).unwrap_or_default();
+        if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
+            port.tx.frames += new.len() as u64;
+            port.tx.bytes += new.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        }
+        if let Some(tap) = &mut self.tap {
+            new.iter().for_each(|frame| tap.packet(now, Point::FrameOut(port), frame.bytes()));
+        }
+    }
+
+    /// Runs everything that time and earlier packets have made due: neighbours and fragments, SA events,
+    /// IKE, the status. To be called after frames were handled and when the time it returned has come;
+    /// there may be frames to send afterwards.
+    pub fn poll(&mut self, now: Instant) -> Instant {
+        let stack_wake = self.stack.poll(now);
+        while let Some(packet) = self.stack.take_generated() {
+            self.originate(now, packet);
+        }
+        self.drain_ipsec(now);
+        if now >= self.ike_wake {
+            self.drain_ike(now);
+        }
+        if let Some(interval) = self.status_interval
+            && now >= self.status_at
+        {
+            self.status_at = now + interval;
+            for line in self.status(now) {
+                log::info!("{line}");
+            }
+        }
+        stack_wake.min(self.ipsec.next_wake()).min(self.ike_wake).min(self.status_at)
+    }
+
+    /// Shows every packet to `tap` from now on; nothing ends it. Returns the tap that was there.
+    pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) -> Option<Box<dyn Tap>> {
+        core::mem::replace(&mut self.tap, tap)
+    }
+
+    /// Packets dropped by the gateway itself, by cause.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// SPD and SAD.
+    pub fn ipsec(&self) -> &Ipsec {
+        &self.ipsec
+    }
+
+    /// Link and network layer.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Frames received and sent by a port.
+    pub fn traffic(&self, port: PortId) -> Option<(Traffic, Traffic)> {
+        self.ports.get(usize::from(port.0)).map(|port| (port.rx, port.tx))
+    }
+
+    #[inline]
+    pub(crate) fn watch(&mut self, now: Instant, point: Point, packet: &Packet) {
+        if let Some(tap) = &mut self.tap {
+            tap.packet(now, point, packet.bytes());
+        }
+    }
+
+    /// Which side of the IPsec boundary a port is on. A port that does not exist is outside.
+    #[inline]
+    pub(crate) fn is_outside(&self, port: PortId) -> bool {
+        self.ports.get(usize::from(port.0)).is_none_or(|port| port.side == Side::Outside)
+    }
+}
