@@ -62,7 +62,8 @@ pub fn assign(ports: &[Port], devices: &[Device]) -> Result<Vec<usize>, NoDevice
         |port: &Port| NoDevice { port: port.name.clone(), binding: port.binding, devices: devices.len() };
     for index in 0..ports.len() {
         let Some(port) = ports.get(index) else { continue };
-        let taken = |device: &usize| assigned.iter().enumerate().any(|(i, a)| i != index && *a == Some(*device));
+        let taken =
+            |device: &usize| assigned.iter().enumerate().any(|(i, a)| i != index && *a == Some(*device));
         let device = match assigned.get(index).copied().flatten() {
             Some(device) => Some(device).filter(|device| !taken(device)),
             None if port.binding == Binding::Order => (0..devices.len()).find(|device| !taken(device)),

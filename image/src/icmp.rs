@@ -44,8 +44,7 @@ impl Gateway {
     fn is_about_sa(&mut self, error: &IcmpError) -> bool {
         let quoted = error.quoted;
         let word = u32::from_be_bytes([quoted[0], quoted[1], quoted[2], quoted[3]]);
-        let ports =
-            (u16::from_be_bytes([quoted[0], quoted[1]]), u16::from_be_bytes([quoted[2], quoted[3]]));
+        let ports = (u16::from_be_bytes([quoted[0], quoted[1]]), u16::from_be_bytes([quoted[2], quoted[3]]));
         self.slots.iter_mut().any(|slot| {
             slot.remote == error.quoted_dst
                 && slot.sends.is_some_and(|sends| {

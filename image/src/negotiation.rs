@@ -7,9 +7,7 @@ use core::net::SocketAddr;
 
 use ike_lite::{ChildSa, Command, Datagram, Event as IkeEvent, KeyLog, Output};
 use ipsec::wire::{KEEPALIVE, NON_ESP_MARKER};
-use ipsec::{
-    Direction, Handle, InstallError, Key, PolicyId, SaParams, Selector, Spi, UdpEncap,
-};
+use ipsec::{Direction, Handle, InstallError, Key, PolicyId, SaParams, Selector, Spi, UdpEncap};
 use net::{Instant, Local, Packet, Parsed};
 
 use crate::gateway::Gateway;
@@ -26,7 +24,6 @@ pub(crate) struct Pair {
 }
 
 /// Why a Child SA was not installed.
-#[derive(Debug)]
 enum Refused {
     /// The configuration has no such child.
     NoChild,
@@ -36,6 +33,17 @@ enum Refused {
     Key,
     /// The engine's reason.
     Install(Direction, InstallError),
+}
+
+impl core::fmt::Display for Refused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NoChild => write!(f, "the configuration has no such child"),
+            Self::NoSelectors => write!(f, "the traffic selectors cover no packet"),
+            Self::Key => write!(f, "the key is longer than any algorithm's"),
+            Self::Install(direction, error) => write!(f, "{direction:?}: {error:?}"),
+        }
+    }
 }
 
 fn ike_time(now: Instant) -> ike_lite::Instant {
@@ -49,7 +57,9 @@ impl Gateway {
             return self.counters.count(crate::Cause::Nested);
         }
         let Local::Udp(packet, udp) = self.stack.local(now, packet, parsed) else { return };
-        let Some(bytes) = packet.bytes().get(udp.payload.start + marker.len()..udp.payload.end) else { return };
+        let Some(bytes) = packet.bytes().get(udp.payload.start + marker.len()..udp.payload.end) else {
+            return;
+        };
         let Some(ike) = &mut self.ike else { return };
         let datagram = Datagram { local: udp.dst, remote: udp.src, bytes };
         ike.handle(ike_time(now), &mut *self.rng, datagram);
@@ -115,7 +125,11 @@ impl Gateway {
                 self.pairs.insert(spi_in, pair);
             }
             Err(refused) => {
-                log::error!("{}.{}: Child SA {spi_in:08x} not installed: {refused:?}", child.connection, child.child);
+                log::error!(
+                    "{}.{}: Child SA {spi_in:08x} not installed: {refused}",
+                    child.connection,
+                    child.child
+                );
                 self.command(now, Command::DeleteChild { spi: child.spi_in });
             }
         }
@@ -132,10 +146,9 @@ impl Gateway {
             return Err(Refused::NoSelectors);
         }
         let mode = setup::mode(child.mode, child.local, child.remote);
-        let encap = child.encap.map(|encap| UdpEncap {
-            local_port: encap.local.port(),
-            remote_port: encap.remote.port(),
-        });
+        let encap = child
+            .encap
+            .map(|encap| UdpEncap { local_port: encap.local.port(), remote_port: encap.remote.port() });
         let keepalive = child.encap.is_some_and(|encap| encap.keepalive);
         let mut install = |direction, spi: u32, key: &[u8], selectors: Vec<Selector>| {
             let key = Key::new(key).ok_or(Refused::Key)?;
@@ -199,7 +212,8 @@ impl Gateway {
                     }
                 }
                 Event::Keepalive { local, local_port, remote, remote_port, .. } => {
-                    let (local, remote) = (SocketAddr::new(local, local_port), SocketAddr::new(remote, remote_port));
+                    let (local, remote) =
+                        (SocketAddr::new(local, local_port), SocketAddr::new(remote, remote_port));
                     self.send_udp(now, local, remote, [&[KEEPALIVE], &[]]);
                 }
                 Event::PeerMoved { handle, spi, remote, remote_port } => {
@@ -218,7 +232,9 @@ impl Gateway {
 
     /// The SAs of the same ends as `inbound` follow their peer behind its NAT (RFC 7296, section 2.23).
     fn move_peer(&mut self, inbound: Handle, to: SocketAddr) {
-        let Some(before) = self.ipsec.stats(inbound).map(|sa| (sa.mode.local(), sa.mode.remote())) else { return };
+        let Some(before) = self.ipsec.stats(inbound).map(|sa| (sa.mode.local(), sa.mode.remote())) else {
+            return;
+        };
         if self.ipsec.set_peer(inbound, to.ip(), to.port()) == 0 {
             return;
         }
@@ -247,16 +263,24 @@ impl Gateway {
             }
             IkeEvent::IkeRekeyed { ike } => log::info!("IKE SA {} rekeyed", ike.0),
             IkeEvent::ChildUp { ike, spi, replaces } => match replaces {
-                Some(old) => log::info!("IKE SA {}: Child SA {:08x} up, replaces {:08x}", ike.0, spi.0, old.0),
+                Some(old) => {
+                    log::info!("IKE SA {}: Child SA {:08x} up, replaces {:08x}", ike.0, spi.0, old.0)
+                }
                 None => log::info!("IKE SA {}: Child SA {:08x} up", ike.0, spi.0),
             },
             IkeEvent::ChildGone { ike, spi, why } => {
                 log::info!("IKE SA {}: Child SA {:08x} gone: {why:?}", ike.0, spi.0);
             }
-            IkeEvent::PeerMoved { ike, remote } => log::info!("IKE SA {}: the peer is at {remote} now", ike.0),
+            IkeEvent::PeerMoved { ike, remote } => {
+                log::info!("IKE SA {}: the peer is at {remote} now", ike.0)
+            }
             IkeEvent::Refused { remote, notify } => log::warn!("IKE: {remote} refused with {notify:?}"),
-            IkeEvent::PeerRefused { ike, notify } => log::warn!("IKE SA {}: the peer refused with {notify:?}", ike.0),
-            IkeEvent::Dropped { remote, cause } => log::debug!("IKE: datagram from {remote} dropped: {cause:?}"),
+            IkeEvent::PeerRefused { ike, notify } => {
+                log::warn!("IKE SA {}: the peer refused with {notify:?}", ike.0)
+            }
+            IkeEvent::Dropped { remote, cause } => {
+                log::debug!("IKE: datagram from {remote} dropped: {cause:?}")
+            }
         }
     }
 
@@ -266,7 +290,9 @@ impl Gateway {
             return;
         }
         let hex = |octets: &[u8]| {
-            octets.iter().fold(alloc::string::String::new(), |text, octet| alloc::format!("{text}{octet:02x}"))
+            octets
+                .iter()
+                .fold(alloc::string::String::new(), |text, octet| alloc::format!("{text}{octet:02x}"))
         };
         match keys {
             KeyLog::Ike { spi_i, spi_r, sk_ei, sk_er } => {

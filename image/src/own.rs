@@ -48,7 +48,8 @@ impl Gateway {
             datagram.get_mut(at..at + part.len())?.copy_from_slice(part);
             at += part.len();
         }
-        let sum = Sum::new().with_pseudo(src.ip(), dst.ip(), proto::UDP, length.into()).with(datagram).finish();
+        let sum =
+            Sum::new().with_pseudo(src.ip(), dst.ip(), proto::UDP, length.into()).with(datagram).finish();
         // Zero says "no checksum"; its other spelling is used instead (RFC 768).
         put(datagram, udp::CHECKSUM, if sum == [0, 0] { [0xff, 0xff] } else { sum });
         match (src.ip(), dst.ip()) {

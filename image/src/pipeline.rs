@@ -91,7 +91,9 @@ impl Gateway {
                 return self.input_ike(now, packet, &parsed, &[]);
             }
             (proto::UDP, Ports::Ports { dst: NAT_PORT, .. }) => {
-                match Encapsulated::of(packet.bytes().get(parsed.header_len + udp::HEADER..).unwrap_or_default()) {
+                match Encapsulated::of(
+                    packet.bytes().get(parsed.header_len + udp::HEADER..).unwrap_or_default(),
+                ) {
                     Encapsulated::Esp => return self.open(now, packet),
                     Encapsulated::Ike if self.ike.is_some() => {
                         return self.input_ike(now, packet, &parsed, &ipsec::wire::NON_ESP_MARKER);
@@ -102,7 +104,9 @@ impl Gateway {
                     Encapsulated::Ike => {}
                 }
             }
-            (proto::ICMP | proto::ICMPV6, Ports::Icmp { kind, .. }) if crate::icmp::is_error(&parsed.flow, kind) => {
+            (proto::ICMP | proto::ICMPV6, Ports::Icmp { kind, .. })
+                if crate::icmp::is_error(&parsed.flow, kind) =>
+            {
                 // Unauthenticated, but the way by which path MTUs become known (RFC 4301, section 6.1.1).
                 return self.input_error(now, packet, &parsed);
             }
@@ -127,8 +131,8 @@ impl Gateway {
         let parsed = opened.parsed;
         if self.stack.is_local(parsed.flow.dst) {
             if let Some((packet, parsed)) = self.whole(now, packet, parsed) {
-                let encapsulated =
-                    parsed.flow.proto == proto::ESP || matches!(parsed.flow.ports, Ports::Ports { dst: NAT_PORT, .. });
+                let encapsulated = parsed.flow.proto == proto::ESP
+                    || matches!(parsed.flow.ports, Ports::Ports { dst: NAT_PORT, .. });
                 if encapsulated {
                     return self.counters.count(Cause::Nested);
                 }
@@ -206,7 +210,8 @@ impl Gateway {
             Outbound::Bypass => self.emit(now, packet, &parsed, origin, mtu),
             Outbound::Discard => {
                 //= rfc1812#5.2.7.1
-                if origin == Origin::Forwarded && packet.meta.sa_in.is_none()
+                if origin == Origin::Forwarded
+                    && packet.meta.sa_in.is_none()
                     && let Some(error) = self.stack.unreachable(now, &packet, Unreachable::Prohibited)
                 {
                     self.originate(now, error);
@@ -231,7 +236,9 @@ impl Gateway {
     fn emit(&mut self, now: Instant, packet: Packet, parsed: &Parsed, origin: Origin, mtu: u16) {
         let fits = packet.len() <= usize::from(mtu);
         let may_cut = !parsed.dont_fragment || packet.meta.fragment_size.is_some();
-        if !fits && !may_cut && origin == Origin::Forwarded
+        if !fits
+            && !may_cut
+            && origin == Origin::Forwarded
             && let Some(error) = self.stack.too_big(now, &packet, mtu)
         {
             self.originate(now, error);
@@ -295,4 +302,3 @@ impl Gateway {
         let _ = self.stack.send(now, packet);
     }
 }
-

@@ -97,7 +97,8 @@ impl Gateway {
             rules.push(Rule { id, name: policy.name.clone(), no_sa: 0 });
             if let Action::Protect(Source::Child { connection, child }) = policy.action
                 && let Some(conn) = config.connections.get(connection)
-                && let (Some(spec), Some(protection)) = (conn.ike.children.get(child), conn.children.get(child))
+                && let (Some(spec), Some(protection)) =
+                    (conn.ike.children.get(child), conn.children.get(child))
             {
                 children.push(ChildRule {
                     connection: conn.ike.name.clone(),

@@ -38,7 +38,11 @@ impl Gateway {
                 Action::Discard => "discard",
             };
             let selectors: Vec<_> = policy.selectors.iter().map(|selector| format!("{selector}")).collect();
-            let no_sa = if rule.no_sa > 0 { format!("  dropped for want of an SA: {}", rule.no_sa) } else { String::new() };
+            let no_sa = if rule.no_sa > 0 {
+                format!("  dropped for want of an SA: {}", rule.no_sa)
+            } else {
+                String::new()
+            };
             lines.push(format!("  policy {:<10} {action}  {}{no_sa}", rule.name, selectors.join(", ")));
         }
         for sa in self.ipsec.sas() {
@@ -46,7 +50,8 @@ impl Gateway {
                 Direction::In => "in ",
                 Direction::Out => "out",
             };
-            let encap = sa.encap.map(|e| format!(" udp {}-{}", e.local_port, e.remote_port)).unwrap_or_default();
+            let encap =
+                sa.encap.map(|e| format!(" udp {}-{}", e.local_port, e.remote_port)).unwrap_or_default();
             let name = self.rules.iter().find(|rule| rule.id == sa.policy).map_or("?", |rule| &rule.name);
             lines.push(format!(
                 "  sa {way} {} {name} {} {}{encap} {} seq {} packets {} bytes {} drops {} software age {} s{}",
