@@ -70,7 +70,9 @@ struct Reading {
     timer: u32,
 }
 
-/// Reads the clocks as closely together as [`READINGS`] attempts allow.
+/// Reads the clocks as closely together as [`READINGS`] attempts allow. One function for all readings, so that
+/// under TCG all but the first run translated code.
+#[inline(never)]
 fn reading(reference: Reference) -> Reading {
     let attempt = || {
         let before = cpu::tsc();
@@ -107,6 +109,8 @@ fn rates(first: Reading, last: Reading, hertz: u64, mask: u64) -> Option<(u64, u
 fn measure(reference: Reference) -> Option<(u64, u64)> {
     reference.start();
     apic::start_count();
+    // Warms up caches and translations.
+    reading(reference);
     let first = reading(reference);
     let window = WINDOW * reference.hertz() / 1_000_000;
     // A dead reference must not stop the boot: no CPU counts this far in the window.
