@@ -31,6 +31,7 @@ pub mod power;
 pub mod report;
 pub mod rng;
 pub mod rt;
+mod selftest;
 pub mod symbols;
 pub mod time;
 pub mod trap;

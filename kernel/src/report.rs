@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::console::Serial;
-use crate::symbols::Code;
+use crate::symbols::{Code, Return};
 use crate::trap::Frame;
 use crate::{Exit, cpu, mem, power, time, trap};
 
@@ -202,7 +202,7 @@ fn calls(rsp: u64) {
             // SAFETY: the 7 bytes before lie in the text as well, which is mapped readable.
             let before = unsafe { ((word - 7) as *const [u8; 7]).read_unaligned() };
             if follows_call(before) {
-                let _ = writeln!(Serial, "    {}", Code(word));
+                let _ = writeln!(Serial, "    {}", Return(word));
                 shown += 1;
             }
         }

@@ -10,6 +10,8 @@
 //! ```
 //! All numbers are little-endian. A name is already demangled.
 
+use core::ops::Range;
+
 use spin::Once;
 
 /// First bytes of a table.
@@ -28,7 +30,7 @@ pub struct Symbols<'a> {
     names: &'a [u8],
 }
 
-static TABLE: Once<Symbols<'static>> = Once::new();
+static TABLE: Once<(Symbols<'static>, Range<u64>)> = Once::new();
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
@@ -68,23 +70,44 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// Makes `table` the one that reports use.
-pub(crate) fn install(table: &'static [u8]) {
+/// Makes `table` the one that reports use. It names what lies in `text`.
+pub(crate) fn install(table: &'static [u8], text: Range<u64>) {
     if let Some(symbols) = Symbols::parse(table) {
-        TABLE.call_once(|| symbols);
+        TABLE.call_once(|| (symbols, text));
     }
 }
 
-/// An address that prints as `address symbol+offset`, or as the address alone.
+fn name(address: u64) -> Option<(&'static str, u64)> {
+    let (table, text) = TABLE.get()?;
+    text.contains(&address).then(|| table.look_up(address))?
+}
+
+/// The address of an instruction; prints as `address symbol+offset`, or as the address alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Code(pub u64);
 
+/// The address that a call returns to. It belongs to the call before it, even where no instruction of the same
+/// function follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Return(pub u64);
+
+fn show(f: &mut core::fmt::Formatter<'_>, address: u64, symbol: Option<(&str, u64)>) -> core::fmt::Result {
+    match symbol {
+        Some((name, offset)) => write!(f, "{address:#010x} {name}+{offset:#x}"),
+        None => write!(f, "{address:#010x}"),
+    }
+}
+
 impl core::fmt::Display for Code {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match TABLE.get().and_then(|table| table.look_up(self.0)) {
-            Some((name, offset)) => write!(f, "{:#010x} {name}+{offset:#x}", self.0),
-            None => write!(f, "{:#010x}", self.0),
-        }
+        show(f, self.0, name(self.0))
+    }
+}
+
+impl core::fmt::Display for Return {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let symbol = self.0.checked_sub(1).and_then(name);
+        show(f, self.0, symbol.map(|(name, offset)| (name, offset + 1)))
     }
 }
 

@@ -39,6 +39,12 @@ const SUITES: &[Suite] = &[
         needs_image: false,
     },
     Suite {
+        name: "kernel",
+        about: "the image in QEMU: page rights, traps, clocks, interrupts, entropy, exit codes",
+        steps: &[Step::Tests(&["test", "--quiet", "-p", "ravelin-tests", "--test", "kernel"])],
+        needs_image: true,
+    },
+    Suite {
         name: "harness",
         about: "two peers that we did not write talk to each other over the harness's wires",
         steps: &[Step::Tests(&["test", "--quiet", "-p", "ravelin-tests", "--test", "harness"])],

@@ -4,9 +4,11 @@
 
 use core::ops::Range;
 
+use spin::Once;
+
 use crate::acpi::Acpi;
 use crate::mem::map::{MemoryMap, Ranges};
-use crate::{Exit, apic, console, cpu, mem, pci, power, report, rng, symbols, time, trap};
+use crate::{Exit, apic, console, cpu, mem, pci, power, report, rng, selftest, symbols, time, trap};
 
 mod assembly;
 pub mod start_info;
@@ -22,6 +24,13 @@ pub struct Image {
     pub rodata: Range<u64>,
     /// Variables and stacks, to the end of the image.
     pub data: Range<u64>,
+}
+
+static IMAGE: Once<Image> = Once::new();
+
+/// Where the parts of the running image lie; `None` on a host.
+pub(crate) fn image() -> Option<&'static Image> {
+    IMAGE.get()
 }
 
 /// What the machine handed over.
@@ -91,6 +100,7 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
     console::init();
     console::set_level(log::LevelFilter::Info);
     report::set_text(&image.text);
+    let image = IMAGE.call_once(|| image);
     // SAFETY: the one call; IF has been 0 since the first instruction.
     unsafe { trap::init() };
     cpu::enable_protections();
@@ -116,11 +126,11 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
     }
     // SAFETY: the one call, with 1 GiB mapped; reserved covers the image, its symbols and the modules, and
     // what else the loader points to lies below the first MiB, which is never given out.
-    if let Err(error) = unsafe { mem::init(&map, &reserved, &image) } {
+    if let Err(error) = unsafe { mem::init(&map, &reserved, image) } {
         refuse(format_args!("{error}"));
     }
     // SAFETY: mapped read-only by mem::init and reserved.
-    symbols::install(unsafe { bytes_at(symbols) });
+    symbols::install(unsafe { bytes_at(symbols) }, image.text.clone());
 
     let machine = Machine { command_line, modules };
     if let Some(level) = machine.option("log").and_then(|level| level.parse().ok()) {
@@ -128,6 +138,9 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
     }
     if let Err(error) = devices(info.rsdp) {
         refuse(format_args!("{error}"));
+    }
+    if let Some(name) = machine.option("selftest") {
+        selftest::run(name, &machine);
     }
     let code = main(machine);
     log::info!("end: {code:?}");

@@ -121,6 +121,18 @@ pub(crate) fn map_firmware(range: Range<u64>) -> Result<(), NoMemory> {
     Ok(())
 }
 
+/// The page-table entry for `address`, 0 if it is not mapped.
+pub(crate) fn look_up(address: u64) -> u64 {
+    TABLES.lock().as_ref().map_or(0, |tables| tables.look_up(address))
+}
+
+/// Shows `visit` every mapped page.
+pub(crate) fn for_each_page(mut visit: impl FnMut(paging::Page)) {
+    if let Some(tables) = TABLES.lock().as_ref() {
+        tables.for_each(&mut visit);
+    }
+}
+
 /// A window onto device registers, uncached. Registers are read and written whole, in CPU byte order.
 #[derive(Debug)]
 pub struct Mmio {

@@ -41,7 +41,7 @@ const END: u64 = 1 << 47;
 
 impl Access {
     /// The bits of a leaf. Accessed and dirty are set so that the CPU need not write them.
-    const fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         let used = PRESENT | ACCESSED | DIRTY;
         match self {
             Self::None => 0,
@@ -51,6 +51,21 @@ impl Access {
             Self::Device => used | WRITABLE | NO_EXECUTE | UNCACHED | WRITE_THROUGH,
         }
     }
+}
+
+/// One mapped page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// First address as programs use it.
+    pub virt: u64,
+    /// First address in memory.
+    pub phys: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// May be written.
+    pub writable: bool,
+    /// May be executed.
+    pub executable: bool,
 }
 
 /// A set of page tables.
@@ -127,6 +142,11 @@ impl Tables {
         0
     }
 
+    /// Shows `visit` every mapped page, by address.
+    pub fn for_each(&self, visit: &mut dyn FnMut(Page)) {
+        walk(self.root, 3, 0, visit);
+    }
+
     /// The entry for `address` at `level`, making or splitting tables on the way down.
     fn entry(&mut self, address: u64, level: usize, source: Source<'_>) -> Result<*mut u64, NoMemory> {
         let mut table = self.root;
@@ -159,6 +179,26 @@ fn split(entry: u64, level: usize, table: u64) {
         let slot = (table + index * 8) as *mut u64;
         // SAFETY: `table` is a fresh table of ours, `slot` one of its 512 entries.
         unsafe { slot.write_volatile(keep_large + index * finer) };
+    }
+}
+
+/// Shows `visit` the pages below `table`, whose entries are of `level` and begin at address `base`.
+fn walk(table: u64, level: usize, base: u64, visit: &mut dyn FnMut(Page)) {
+    for index in 0..ENTRIES {
+        let slot = (table + index * 8) as *const u64;
+        // SAFETY: `table` is a table of ours, `slot` one of its 512 entries.
+        let entry = unsafe { slot.read_volatile() };
+        let virt = base + index * SPAN[level];
+        if entry & PRESENT == 0 {
+            continue;
+        }
+        if level > 0 && entry & LARGE == 0 {
+            walk(entry & ADDRESS, level - 1, virt, visit);
+            continue;
+        }
+        let phys = entry & ADDRESS & !(SPAN[level] - 1);
+        let (writable, executable) = (entry & WRITABLE != 0, entry & NO_EXECUTE == 0);
+        visit(Page { virt, phys, bytes: SPAN[level], writable, executable });
     }
 }
 
@@ -202,6 +242,10 @@ mod tests {
         assert_eq!(tables.look_up(2 * MIB - FRAME), (2 * MIB - FRAME) | Access::ReadWrite.bits());
         assert_eq!(tables.look_up(3 * MIB), (2 * MIB) | LARGE | Access::ReadWrite.bits());
         assert_eq!(tables.look_up(6 * MIB + 5), (6 * MIB) | Access::ReadWrite.bits());
+        let mut pages = Vec::new();
+        tables.for_each(&mut |page| pages.push((page.virt, page.phys, page.bytes)));
+        let expected = [(2 * MIB - FRAME, FRAME), (2 * MIB, 2 * MIB), (4 * MIB, 2 * MIB), (6 * MIB, FRAME)];
+        assert_eq!(pages, expected.map(|(at, bytes)| (at, at, bytes)));
         assert_eq!(tables.look_up(6 * MIB + FRAME), 0);
         assert_eq!(tables.look_up(0), 0);
     }

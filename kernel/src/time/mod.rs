@@ -4,7 +4,7 @@
 //! against a clock of known rate ([`calibrate`]). A measured rate is good to about 200 parts per million.
 #![expect(unsafe_code, reason = "the CMOS clock is behind I/O ports")]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::cpu;
 
@@ -59,17 +59,25 @@ pub fn busy_wait(micros: u64) {
     }
 }
 
+/// CMOS register of the century, as ACPI names it; 0 if there is none.
+static CENTURY: AtomicU8 = AtomicU8::new(0);
+
 /// Reads the CMOS clock once; from then on the counter carries the time of day.
 pub(crate) fn set_wall_clock(century: u8) {
-    let read = |register: u8| {
+    CENTURY.store(century, Ordering::Relaxed);
+    if let Some(seconds) = rtc_seconds() {
+        EPOCH.store((seconds * 1_000_000).saturating_sub(now()), Ordering::Relaxed);
+    }
+}
+
+/// What the CMOS clock shows, in seconds since 1970-01-01 00:00 UTC.
+pub(crate) fn rtc_seconds() -> Option<u64> {
+    rtc::read(CENTURY.load(Ordering::Relaxed), |register| {
         // SAFETY: index and data port of the CMOS clock, or nothing. Bit 7 of the index would mask NMIs.
         unsafe { cpu::outb(0x70, register & 0x7f) };
         // SAFETY: as above.
         unsafe { cpu::inb(0x71) }
-    };
-    if let Some(seconds) = rtc::read(century, read) {
-        EPOCH.store((seconds * 1_000_000).saturating_sub(now()), Ordering::Relaxed);
-    }
+    })
 }
 
 /// Microseconds since 1970-01-01 00:00 UTC, right to a second; `None` if the machine has no such clock.
