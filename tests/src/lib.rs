@@ -18,6 +18,7 @@ pub mod process;
 pub mod qemu;
 pub mod site;
 pub mod swanctl;
+pub mod topology;
 pub mod traffic;
 pub mod transcript;
 pub mod uml;

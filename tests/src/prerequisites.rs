@@ -24,12 +24,26 @@ pub enum Need {
     Scapy,
     /// ip, ping and what belongs to them.
     Network,
+    /// What the Linux appliance that benchmarks compare with is built with.
+    Appliance,
 }
 
 /// The packages of the virtual environment, pinned.
 const PYTHON_PACKAGES: &[&str] = &["scapy==2.6.1", "cryptography==44.0.2"];
 
 impl Need {
+    /// Everything that any suite needs.
+    pub const ALL: &'static [Need] = &[
+        Need::Root,
+        Need::Qemu,
+        Need::StrongSwan,
+        Need::Uml,
+        Need::Captures,
+        Need::Scapy,
+        Need::Network,
+        Need::Appliance,
+    ];
+
     /// (file that must exist, Debian package that brings it).
     fn files(self) -> Vec<(&'static str, &'static str)> {
         match self {
@@ -54,6 +68,12 @@ impl Need {
             Need::Scapy => {
                 vec![("/usr/bin/python3", "python3"), ("/usr/share/doc/python3-venv", "python3-venv")]
             }
+            Need::Appliance => vec![
+                ("/usr/bin/mmdebstrap", "mmdebstrap"),
+                ("/usr/bin/cpio", "cpio"),
+                ("/usr/bin/iperf3", "iperf3"),
+                ("/usr/bin/ldd", "libc-bin"),
+            ],
             Need::Network => vec![("/sbin/ip", "iproute2"), ("/bin/ping", "iputils-ping")],
         }
     }

@@ -6,11 +6,12 @@
 use crate::error::{Error, Result, demand};
 use crate::namespace::Namespace;
 use crate::paths;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use regex_lite::Regex;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Instant;
 
 /// What one end reports.
@@ -75,7 +76,7 @@ fn receive(address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-fn send(local: std::net::IpAddr, address: SocketAddr, octets: u64, seed: u64) -> Result<()> {
+fn send(local: IpAddr, address: SocketAddr, octets: u64, seed: u64) -> Result<()> {
     let doing = format!("connecting {local} to {address}");
     let socket = rustix::net::socket(
         if address.is_ipv4() { rustix::net::AddressFamily::INET } else { rustix::net::AddressFamily::INET6 },

@@ -52,6 +52,8 @@ pub struct Guest {
     pub behind: Vec<String>,
     /// Routes, e.g. `10.1.0.0/24 via 192.0.2.1`.
     pub routes: Vec<String>,
+    /// A second interface `vec1` on the tap of this name, with an address; the guest forwards between the two.
+    pub inside: Option<(String, String)>,
     /// strongSwan's connections; none means that the daemon is not started.
     pub connections: Vec<Connection>,
 }
@@ -90,6 +92,9 @@ impl Uml {
         command.arg(format!("uml_dir={}", swanctl_dir.join("run").display()));
         command.arg(format!("init={}", init.display()));
         command.arg(format!("vec0:transport=tap,ifname={tap},mac={},vec=0", crate::qemu::mac(0xe0)));
+        if let Some((tap, _)) = &guest.inside {
+            command.arg(format!("vec1:transport=tap,ifname={tap},mac={},vec=0", crate::qemu::mac(0xe1)));
+        }
         let process = Process::spawn(site, &dir, command)?;
         let mut uml = Uml { process, commands: 0 };
         uml.process.expect_line("^READY", Duration::from_secs(60))?;
@@ -240,6 +245,10 @@ ip link set lo up
         }
     }
     script.push_str("ip link set vec0 up\n");
+    if let Some((_, address)) = &guest.inside {
+        script.push_str(&format!("ip addr add {address} dev vec1; ip link set vec1 up\n"));
+        script.push_str("echo 1 > /proc/sys/net/ipv4/ip_forward\n");
+    }
     for route in &guest.routes {
         let family = if route.contains(':') { "-6" } else { "-4" };
         script.push_str(&format!("ip {family} route add {route}\n"));

@@ -7,7 +7,7 @@ use core::time::Duration;
 use ravelin_tests::capture::Capture;
 use ravelin_tests::charon::Charon;
 use ravelin_tests::decoder;
-use ravelin_tests::error::{Result, demand};
+use ravelin_tests::error::{Error, Result, demand};
 use ravelin_tests::paths;
 use ravelin_tests::ping;
 use ravelin_tests::prerequisites::{self, Need};
@@ -41,6 +41,7 @@ fn strongswan_and_linux_agree_over_our_wires() -> Result<()> {
         behind: vec!["10.1.0.1/24".into()],
         routes: vec!["10.2.0.0/24 via 192.0.2.2".into()],
         connections: vec![connection.mirrored()],
+        ..Guest::default()
     };
     let mut uml = Uml::start(&outside, "uml", &guest)?;
     let charon = Charon::start(&outside, &[connection])?;
@@ -54,6 +55,64 @@ fn strongswan_and_linux_agree_over_our_wires() -> Result<()> {
     let (here, there) = (decoder::child_keys(&charon.log())?, decoder::child_keys(&uml.log()?)?);
     demand(here == there, "both ends to log the same keys", format!("{here:?} and {there:?}"))?;
     demand(here.initiator.len() == 72, "36 octets of key and salt", &here.initiator)
+}
+
+/// The decoder script agrees with a gateway that is known to be right (Linux), and disagrees when a key is wrong.
+#[test]
+fn the_decoder_agrees_on_the_esp_of_a_linux_gateway() -> Result<()> {
+    prerequisites::check(&[NEEDS, &[Need::Scapy]].concat())?;
+    let site = Site::new("decoder")?;
+    let (inside, outside) = (site.namespace("i")?, site.namespace("o")?);
+    outside.bridge("wire")?;
+    outside.address("wire", "10.9.0.1/24")?;
+    outside.address("lo", "10.1.0.1/24")?;
+    outside.tap("uml", Some("wire"))?;
+    outside.tap("umli", None)?;
+    outside.join("ii", &inside, "gwi")?;
+    outside.bridge("between")?;
+    for port in ["ii", "umli"] {
+        outside.ip(&format!("link set {port} master between"))?;
+    }
+    inside.address("gwi", "10.2.0.10/24")?;
+    inside.route("default via 10.2.0.1")?;
+    let connection = Connection { encap: true, ..Connection::new("10.9.0.1", "10.9.0.2") }
+        .child(Child::tunnel("net", "aes128gcm16", "10.1.0.0/24", "10.2.0.0/24"));
+    let guest = Guest {
+        addresses: vec!["10.9.0.2/24".into()],
+        inside: Some(("umli".into(), "10.2.0.1/24".into())),
+        routes: vec!["10.1.0.0/24 via 10.9.0.1".into()],
+        connections: vec![connection.mirrored()],
+        ..Guest::default()
+    };
+    let mut uml = Uml::start(&outside, "uml", &guest)?;
+    let charon = Charon::start(&outside, &[connection])?;
+    let (wire, within) = (Capture::start(&outside, "wire", "")?, Capture::start(&inside, "gwi", "")?);
+    charon.initiate("net")?;
+    ping::all(&outside, "10.1.0.1", "10.2.0.10", 10)?;
+    let log = charon.log();
+    let (keys, (to_peer, to_gateway)) = (decoder::child_keys(&log)?, decoder::child_spis(&log)?);
+    let mut job = decoder::Job {
+        wire: wire.stop(),
+        inside: within.stop(),
+        encap: true,
+        least: 10,
+        sas: vec![
+            decoder::Sa::new(to_peer, "aes128gcm16", &keys.responder, ("10.9.0.2", "10.9.0.1"), true),
+            decoder::Sa::new(to_gateway, "aes128gcm16", &keys.initiator, ("10.9.0.1", "10.9.0.2"), false),
+        ],
+    };
+    decoder::agree(&site, &job)?;
+    for sa in &mut job.sas {
+        let other = if sa.key.starts_with('0') { "1" } else { "0" };
+        sa.key.replace_range(..1, other);
+    }
+    match decoder::agree(&site, &job) {
+        Err(Error::Command { said, .. }) => {
+            demand(said.contains("Integrity"), "scapy to name integrity", said)?
+        }
+        other => demand(false, "no agreement under a wrong key", format!("{other:?}"))?,
+    }
+    uml.sh("true", Duration::from_secs(5)).map(|_| ())
 }
 
 /// The transfer tool sees what it sends, and a site's end removes its namespaces.

@@ -7,6 +7,7 @@ mod elf;
 mod image_file;
 mod suites;
 
+use ravelin_tests::prerequisites::{self, Need};
 use std::process::ExitCode;
 
 const USAGE: &str = "cargo xtask <command>
@@ -14,6 +15,7 @@ const USAGE: &str = "cargo xtask <command>
   run [--config FILE] [--for SECONDS]   boot the gateway in QEMU against a peer and watch it work
   test [SUITE…] [--list]                run the tests; without a name all of them
   image                                 build target/image/ravelin.elf, check it, print its size
+  install                               install what the tests and run need (as root, Debian)
   bench [NAME…] | bench check           measure; prints tables, writes target/bench/NAME.json
 ";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     match command {
         "bench" => bench::command(rest),
         "image" => report(image_file::build().map(|(path, sizes)| println!("{sizes}{}", path.display()))),
+        "install" => report(install()),
         "test" => suites::command(rest),
         // These run inside namespaces and guests on behalf of the suites.
         "insert-modules" => report(ravelin_tests::uml::insert_modules(rest)),
@@ -36,6 +39,13 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Every Debian package and Python package that any command uses.
+fn install() -> ravelin_tests::error::Result<()> {
+    prerequisites::install(Need::ALL)?;
+    prerequisites::make_venv()?;
+    prerequisites::check(Need::ALL)
 }
 
 /// Success, or the error on standard error.

@@ -20,6 +20,8 @@ struct Suite {
 enum Step {
     /// `cargo` with these arguments; its tests are counted.
     Tests(&'static [&'static str]),
+    /// The tests of the target that is called like the suite, one at a time.
+    System,
     /// `cargo` with these arguments; counts as one test under this name.
     Check(&'static str, &'static [&'static str]),
 }
@@ -39,18 +41,33 @@ const SUITES: &[Suite] = &[
         needs_image: false,
     },
     Suite {
-        name: "kernel",
-        about: "the image in QEMU: page rights, traps, clocks, interrupts, entropy, exit codes",
-        steps: &[Step::Tests(&["test", "--quiet", "-p", "ravelin-tests", "--test", "kernel"])],
-        needs_image: true,
+        name: "stories",
+        about: "hosts and the gateway in one process, virtual time: loss, reordering, rekeys, hostile peers",
+        steps: &[Step::System],
+        needs_image: false,
     },
     Suite {
         name: "harness",
         about: "two peers that we did not write talk to each other over the harness's wires",
-        steps: &[Step::Tests(&["test", "--quiet", "-p", "ravelin-tests", "--test", "harness"])],
+        steps: &[Step::System],
         needs_image: false,
     },
+    system("kernel", "the image in QEMU: page rights, traps, clocks, interrupts, entropy, exit codes"),
+    system(
+        "strongswan",
+        "strongSwan in a namespace against the image: PSK, tunnels in UDP, rekeys, deletes, refusals",
+    ),
+    system("linux", "Linux's own ESP in User-Mode Linux against the image: native tunnel and transport mode"),
+    system(
+        "decoder",
+        "scapy and tshark read our ESP; forgeries are dropped and counted each under its cause",
+    ),
 ];
+
+/// A suite against the image: the test target of the same name.
+const fn system(name: &'static str, about: &'static str) -> Suite {
+    Suite { name, about, steps: &[Step::System], needs_image: true }
+}
 
 /// Sums over suites.
 #[derive(Clone, Copy, Default)]
@@ -124,29 +141,39 @@ fn build_image() -> bool {
 fn run(suite: &Suite) -> Count {
     let mut count = Count::default();
     for step in suite.steps {
-        match step {
-            Step::Tests(arguments) => {
-                let mut words = arguments.to_vec();
-                // One at a time: the suites time things, and the machine may have two cores.
-                if !suite.name.starts_with("unit") {
-                    words.extend(["--", "--test-threads=1", "--nocapture"]);
-                }
-                let (tests, success) = cargo(&words);
-                count.passed += tests.passed;
-                count.failed += tests.failed;
-                // A suite that does not compile, or dies, or holds no test.
-                if (!success && tests.failed == 0) || tests.passed + tests.failed == 0 {
-                    println!("cargo {}: did not run to its end", words.join(" "));
-                    count.failed += 1;
-                }
-            }
+        let tests = match step {
             Step::Check(name, arguments) => {
                 let (_, success) = cargo(arguments);
                 println!("{name} ... {}", if success { "ok" } else { "FAILED" });
-                count.passed += u64::from(success);
-                count.failed += u64::from(!success);
+                Count { passed: u64::from(success), failed: u64::from(!success) }
             }
-        }
+            Step::Tests(arguments) => tests(arguments),
+            // One at a time: they time things, and the machine may have two cores.
+            Step::System => tests(&[
+                "test",
+                "--quiet",
+                "-p",
+                "ravelin-tests",
+                "--test",
+                suite.name,
+                "--",
+                "--test-threads=1",
+                "--nocapture",
+                "--format=pretty",
+            ]),
+        };
+        count.passed += tests.passed;
+        count.failed += tests.failed;
+    }
+    count
+}
+
+/// Runs `cargo test`. What does not compile, dies, or holds no test counts as one failure.
+fn tests(arguments: &[&str]) -> Count {
+    let (mut count, success) = cargo(arguments);
+    if (!success && count.failed == 0) || count.passed + count.failed == 0 {
+        println!("cargo {}: did not run to its end", arguments.join(" "));
+        count.failed += 1;
     }
     count
 }
