@@ -75,6 +75,8 @@ impl Gateway {
             let cells: Vec<_> = row.iter().map(|(layer, cause, n)| format!("{layer}.{cause} {n}")).collect();
             lines.push(format!("  drops {}", cells.join("  ")));
         }
+        // Always there and always last, so that a script knows where the answer ends.
+        lines.push(format!("  drops total {}", occurred.iter().map(|(_, _, n)| n).sum::<u64>()));
         lines
     }
 }
