@@ -15,6 +15,16 @@ fn main() {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     println!("cargo:rustc-link-arg-bins=-Wl,-T,{dir}/link.ld");
+    // A configuration to build in, for machines that can bring none.
+    println!("cargo:rustc-check-cfg=cfg(baked_config)");
+    println!("cargo:rerun-if-env-changed=RAVELIN_CONFIG");
+    if let Ok(file) = std::env::var("RAVELIN_CONFIG") {
+        let file =
+            std::fs::canonicalize(&file).unwrap_or_else(|error| panic!("RAVELIN_CONFIG={file}: {error}"));
+        println!("cargo:rerun-if-changed={}", file.display());
+        println!("cargo:rustc-env=RAVELIN_BAKED_CONFIG={}", file.display());
+        println!("cargo:rustc-cfg=baked_config");
+    }
     println!("cargo:rerun-if-changed=link.ld");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use core::net::IpAddr;
 
-use ike_lite::Endpoint;
+use ike_lite::{Endpoint, IkeId};
 use ipsec::{Ipsec, PolicyId};
 use net::{Burst, Duration, Instant, Meta, Packet, Pool, PortId, Received, Stack};
 use rand_core::CryptoRng;
@@ -71,8 +71,8 @@ pub struct Gateway {
     pub(crate) slots: Slots,
     /// Child SAs by their inbound SPI.
     pub(crate) pairs: BTreeMap<u32, Pair>,
-    /// Authenticated IKE SAs.
-    pub(crate) ike_sas: usize,
+    /// Authenticated IKE SAs and their connections.
+    pub(crate) ike_sas: BTreeMap<IkeId, String>,
     pub(crate) counters: Counters,
     pub(crate) tap: Option<Box<dyn Tap>>,
     pub(crate) started: Instant,

@@ -20,6 +20,7 @@ extern crate alloc;
 
 pub mod cause;
 pub mod config;
+pub mod control;
 pub mod devices;
 mod gateway;
 mod icmp;

@@ -1,12 +1,19 @@
-//! The bootable image.
+//! The bootable image: the gateway in ring 0, on virtio-net ports.
 #![no_std]
 #![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod glue;
 
 use kernel::{Exit, Machine};
 
 kernel::entry!(run);
 
 fn run(machine: Machine) -> Exit {
-    log::info!("Ravelin, command line {:?}", machine.command_line);
-    Exit::Success
+    glue::start::run(&machine).unwrap_or_else(|error| {
+        log::error!("{error}");
+        error.exit()
+    })
 }

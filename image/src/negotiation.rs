@@ -66,7 +66,7 @@ impl Gateway {
         self.drain_ike(now);
     }
 
-    fn command(&mut self, now: Instant, command: Command) {
+    pub(crate) fn command(&mut self, now: Instant, command: Command) {
         if let Some(ike) = &mut self.ike {
             ike.command(ike_time(now), &mut *self.rng, command);
             // Not drained here: this may be in the middle of a packet. `poll` does.
@@ -254,11 +254,11 @@ impl Gateway {
     fn note(&mut self, event: &IkeEvent) {
         match event {
             IkeEvent::IkeUp { ike, connection, peer, remote } => {
-                self.ike_sas += 1;
+                self.ike_sas.insert(*ike, connection.clone());
                 log::info!("{connection}: IKE SA {} up with {peer:?} at {remote}", ike.0);
             }
             IkeEvent::IkeGone { ike, why } => {
-                self.ike_sas = self.ike_sas.saturating_sub(1);
+                self.ike_sas.remove(ike);
                 log::info!("IKE SA {} gone: {why:?}", ike.0);
             }
             IkeEvent::IkeRekeyed { ike } => log::info!("IKE SA {} rekeyed", ike.0),

@@ -132,7 +132,7 @@ impl Gateway {
             own,
             slots: Slots::default(),
             pairs: BTreeMap::new(),
-            ike_sas: 0,
+            ike_sas: BTreeMap::new(),
             counters: Counters::default(),
             tap: None,
             started: now,

@@ -251,6 +251,3 @@ impl OpeningKey {
         if self.aead.open(iv, aad.as_bytes(), text, icv) { Ok(()) } else { Err(Cause::BadIcv) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -43,7 +43,7 @@ pub struct Opened {
 /// SPD, SAD and ESP.
 pub struct Ipsec {
     spd: Spd,
-    pub(crate) engine: Software,
+    engine: Software,
 }
 
 impl Ipsec {
@@ -200,6 +200,3 @@ impl Ipsec {
         self.drops()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -206,13 +206,10 @@ fn check_selectors(selectors: &[Selector], inner: &Flow) -> Result<(), Cause> {
     for selector in selectors {
         match selector.matches(&outbound) {
             Match::Yes => return Ok(()),
-            //= rfc4301#7.3
+            //= rfc4301#7.4
             Match::Unknown => verdict = Cause::FragmentUnmatched,
             Match::No => {}
         }
     }
     Err(verdict)
 }
-
-#[cfg(test)]
-mod tests;

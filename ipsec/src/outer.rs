@@ -168,6 +168,3 @@ pub(crate) fn set_ecn(packet: &mut [u8], field: u8) {
         _ => {}
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -22,8 +22,8 @@ pub struct Software {
     ident: u16,
     /// Some SA has something to tell.
     pending: bool,
-    /// The slot where [`Engine::poll`] goes on, if it is in the middle of a sweep.
-    sweep: Option<usize>,
+    /// Where [`Engine::poll`] goes on.
+    cursor: usize,
     /// No SA has anything to tell by time before this.
     wake: Instant,
 }
@@ -36,7 +36,7 @@ impl Software {
             drops: Drops::default(),
             ident: 0,
             pending: false,
-            sweep: None,
+            cursor: 0,
             wake: Instant::NEVER,
         }
     }
@@ -174,29 +174,28 @@ impl Engine for Software {
     }
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
-        while self.sweep.is_some() || self.pending || now >= self.wake {
-            let first = self.sweep.unwrap_or_else(|| {
+        while self.pending || now >= self.wake || self.cursor != 0 {
+            if self.cursor == 0 {
                 // A packet may raise it again while the sweep goes on: then there is another sweep.
                 self.pending = false;
                 self.wake = Instant::NEVER;
-                0
-            });
-            for slot in first..self.sad.slots() {
+            }
+            while self.cursor < self.sad.slots() {
                 // The same slot is asked until it has nothing more to tell.
-                if let Some(event) = self.event(now, slot) {
-                    self.sweep = Some(slot);
+                if let Some(event) = self.event(now, self.cursor) {
                     return Some(event);
                 }
-                if let Some((_, sa)) = self.sad.at_mut(slot) {
+                if let Some((_, sa)) = self.sad.at_mut(self.cursor) {
                     self.wake = self.wake.min(sa.wake());
                 }
+                self.cursor += 1;
             }
-            self.sweep = None;
+            self.cursor = 0;
         }
         None
     }
 
     fn next_wake(&self) -> Instant {
-        if self.pending || self.sweep.is_some() { Instant::ZERO } else { self.wake }
+        if self.pending || self.cursor != 0 { Instant::ZERO } else { self.wake }
     }
 }

@@ -194,7 +194,7 @@ impl Spd {
         };
         let entry = match (matched, self.entries.get(at)) {
             (Match::Yes, Some(entry)) => entry,
-            //= rfc4301#7.3
+            //= rfc4301#7.2
             (Match::Unknown, Some(_)) => return Verdict::Unknown,
             //= rfc4301#5.1
             _ => return Verdict::NoPolicy,
@@ -243,6 +243,3 @@ impl Spd {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -73,6 +73,23 @@ pub enum StartError {
     Pool(usize),
 }
 
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotNetwork(kind) => write!(f, "a virtio device of type {kind:?}, not a network card"),
+            Self::Reset => write!(f, "the device does not reset"),
+            Self::Features(offered) => {
+                write!(f, "the device offers features {offered:#x}: VERSION_1 or MAC is missing")
+            }
+            Self::FeaturesRefused(accepted) => write!(f, "the device refuses features {accepted:#x}"),
+            Self::Device(error) => write!(f, "{error}"),
+            Self::Pool(filled) => write!(f, "buffers for {filled} receive descriptors only"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
 /// A virtio network port with `N` buffers in each ring.
 pub struct VirtioNet<H: Hal, T: Transport, const N: usize> {
     device: Device<H, T, N>,

@@ -5,9 +5,10 @@
 extern crate std;
 
 use alloc::{boxed::Box, collections::BTreeMap, rc::Rc, vec, vec::Vec};
+use core::alloc::Layout;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{alloc_zeroed, dealloc};
 use std::thread_local;
 
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
