@@ -62,6 +62,10 @@ const SUITES: &[Suite] = &[
         "decoder",
         "scapy and tshark read our ESP; forgeries are dropped and counted each under its cause",
     ),
+    system(
+        "bench",
+        "a smoke run of every bench leaves well-formed documents; `bench check` answers by exit code",
+    ),
 ];
 
 /// A suite against the image: the test target of the same name.

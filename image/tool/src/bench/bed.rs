@@ -20,7 +20,9 @@ use ravelin_tests::process::{Process, describe};
 use ravelin_tests::qemu::{self, Machine, Port, Qemu};
 use ravelin_tests::site::Site;
 use ravelin_tests::swanctl::{Child, Connection};
+use ravelin_tests::transcript::Line;
 use std::process::Command;
+use std::time::Instant;
 
 /// The initiator's protected address.
 pub(crate) const FAR_HOST: &str = "10.1.0.1";
@@ -35,7 +37,7 @@ const OUTSIDE_MAC: u8 = 1;
 const INSIDE_MAC: u8 = 2;
 
 /// How often the initiator repeats a request that was not answered: the resolution of the boot figures.
-const RETRANSMIT: &str = "retransmit_timeout = 0.05\n  retransmit_base = 1.0\n  retransmit_tries = 2000";
+const RETRANSMIT: &str = "retransmit_timeout = 0.02\n  retransmit_base = 1.0\n  retransmit_tries = 2000";
 /// The harness logs every packet and every key; a bench does not.
 const QUIET_LOG: &str =
     "filelog { log {\n default = 0\n ike = 0\n chd = 0\n cfg = 0\n knl = 0\n esp = 0\n } }";
@@ -45,6 +47,9 @@ const NO_OFFLOADS: &str = "csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_
                            guest_ecn=off,host_tso4=off,host_tso6=off,host_ufo=off,host_ecn=off,mrg_rxbuf=off";
 
 const IMAGE_CONFIG: &str = include_str!("image.toml");
+
+/// How often a bed that waits for its first ping looks whether QEMU is still there.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A gateway under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,12 +175,12 @@ impl Bed {
         let _initiate = initiate(&outside, &charon)?;
         let ping = outside.spawn("ping", "ping", &["-n", "-i", "0.01", "-I", FAR_HOST, NEAR_HOST])?;
         let machine = machine(&site, gateway, size, appliance.as_ref(), &outside, &inside)?;
-        let qemu = machine.start(&site, "qemu")?;
+        let mut qemu = machine.start(&site, "qemu")?;
         let started = qemu.console().started();
-        let reply = ping.expect_line("bytes from", gateway.patience()).map_err(|_| Error::NoPing {
-            gateway: format!("{} with {} MiB", gateway.name(), size.memory),
-            console: qemu.console().tail(),
-        })?;
+        let Some(reply) = first_reply(&ping, &mut qemu, gateway.patience()) else {
+            let gateway = format!("{} with {} MiB", gateway.name(), size.memory);
+            return Err(Error::NoPing { gateway, console: qemu.console().tail() });
+        };
         let processor = qemu.usage().cpu;
         let first_ping = (ping.started() + reply.at).saturating_duration_since(started);
         let ready = qemu.expect_line(gateway.ready_line(), Duration::from_secs(1))?.at;
@@ -183,6 +188,17 @@ impl Bed {
         demand(associations.contains("INSTALLED, TUNNEL"), "a tunnel that the ping took", associations)?;
         Ok(Self { outside, inside, qemu, times: Times { ready, first_ping, processor }, _charon: charon })
     }
+}
+
+/// The first line of `ping` that reports a reply; none when QEMU ends or `patience` passes before.
+fn first_reply(ping: &Process, qemu: &mut Qemu, patience: Duration) -> Option<Line> {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline && qemu.process().poll().is_none() {
+        if let Ok(line) = ping.expect_line("bytes from", LOOK) {
+            return Some(line);
+        }
+    }
+    None
 }
 
 /// Bridges, addresses, routes, and the neighbours that need no asking.

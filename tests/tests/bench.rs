@@ -1,0 +1,108 @@
+//! `cargo xtask bench` as a script meets it: a smoke run leaves well-formed documents with the rows that are promised,
+//! and `bench check` holds documents against their goals by its exit code. The figures themselves prove nothing here:
+//! the machine is whatever it is.
+
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use ravelin_tests::error::{Error, Result, demand};
+use ravelin_tests::paths;
+use ravelin_tests::prerequisites::{self, Need};
+use ravelin_tests::process::{Process, run};
+use ravelin_tests::site::Site;
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Command;
+
+const NEEDS: &[Need] = &[Need::Root, Need::Network, Need::Qemu, Need::StrongSwan, Need::Appliance];
+
+/// Benches, and what a smoke run's rows begin with.
+const ROWS: &[(&str, &[&str])] = &[
+    ("boot", &["QEMU start to IKE ready, microvm", "QEMU start to first protected ping, q35"]),
+    ("footprint", &["image", "least guest memory", "QEMU resident", "idle"]),
+    ("forward", &["TCP in", "TCP out", "UDP 64 B in", "UDP 64 B out", "UDP 1372 B in", "UDP 1372 B out"]),
+];
+
+/// The longest that a smoke run of all benches takes on a machine with other work.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+#[test]
+fn a_smoke_run_leaves_well_formed_documents() -> Result<()> {
+    prerequisites::check(NEEDS)?;
+    let site = Site::new("bench-suite")?;
+    let target = site.path("target");
+    let mut command = Command::new(paths::xtask());
+    command.args(["bench", "--quick"]).env("CARGO_TARGET_DIR", &target).env("RAVELIN_IMAGE", paths::image());
+    let mut bench = Process::spawn(&site, "bench", command)?;
+    let status = bench.wait(PATIENCE)?;
+    demand(status.success(), "the smoke run to succeed", bench.transcript().tail())?;
+    for (name, promised) in ROWS {
+        let path = target.join("bench/quick").join(format!("{name}.json"));
+        let text = fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
+        let document: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        demand(document["bench"] == *name && document["quick"] == true, "its bench and mode", &text)?;
+        let rows = document["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for row in rows {
+            check_row(row)?;
+        }
+        for promise in *promised {
+            let row =
+                rows.iter().find(|row| row["name"].as_str().is_some_and(|name| name.starts_with(promise)));
+            let value = row.and_then(|row| row["value"].as_f64());
+            // Idling may take less than the clock of /proc shows; everything else takes or carries something.
+            let carried = value.is_some_and(|value| value > 0.0 || *promise == "idle");
+            demand(carried, format!("a row `{promise}` with a figure"), &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Demands the form that the issue promises to scripts: name, value, unit, spread, goal, ratio, peer.
+fn check_row(row: &Value) -> Result<()> {
+    let keys: Vec<&str> =
+        row.as_object().map(|row| row.keys().map(String::as_str).collect()).unwrap_or_default();
+    for key in ["name", "value", "unit", "spread", "goal", "ratio", "peer"] {
+        demand(keys.contains(&key), format!("the key `{key}`"), row)?;
+    }
+    let named = row["name"].is_string() && row["unit"].is_string() && row["value"].is_number();
+    demand(named, "a name, a unit and a number", row)?;
+    if !row["spread"].is_null() {
+        let spread = ["n", "min", "median", "max"].iter().all(|key| row["spread"][key].is_number());
+        demand(spread, "n, min, median and max", row)?;
+    }
+    if !row["goal"].is_null() {
+        let of = ["value", "ratio"].iter().any(|of| row["goal"]["of"] == *of);
+        let at = ["most", "least"].iter().any(|at| row["goal"]["at"] == *at);
+        demand(of && at && row["goal"]["bound"].is_number(), "of, at and bound", row)?;
+    }
+    demand(row["ratio"].is_null() == row["peer"].is_null(), "a peer for a ratio", row)
+}
+
+#[test]
+fn check_answers_by_exit_code() -> Result<()> {
+    let site = Site::new("bench-check")?;
+    let check = |row: Option<Value>| -> Result<bool> {
+        let target = site.path("target");
+        let path = target.join("bench/boot.json");
+        let _ = fs::remove_file(&path);
+        if let Some(row) = row {
+            let host = json!({ "qemu": "none", "processors": 1, "busy_percent": 0.0 });
+            let document = json!({ "bench": "boot", "quick": false, "host": host, "rows": [row] });
+            site.write("target/bench/boot.json", &document.to_string())?;
+        }
+        let mut command = Command::new(paths::xtask());
+        match run(command.args(["bench", "check", "boot"]).env("CARGO_TARGET_DIR", &target)) {
+            Ok(_) => Ok(true),
+            Err(Error::Command { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    };
+    let row = |ratio: Value| {
+        json!({ "name": "ready", "value": 0.2, "unit": "s", "spread": null, "ratio": ratio, "peer": null,
+                "goal": { "of": "ratio", "at": "most", "bound": 0.05 } })
+    };
+    demand(check(Some(row(json!(0.05))))?, "a kept goal to end with 0", "1")?;
+    demand(!check(Some(row(json!(0.051))))?, "a missed goal to end with 1", "0")?;
+    demand(!check(Some(row(Value::Null)))?, "a goal without its figure to end with 1", "0")?;
+    demand(!check(None)?, "a missing document to end with 1", "0")
+}
