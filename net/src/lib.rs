@@ -15,6 +15,8 @@ pub mod checksum;
 pub mod config;
 pub mod ethernet;
 mod extension;
+#[cfg(test)]
+mod fixture;
 pub mod flow;
 mod fragment;
 mod icmp;

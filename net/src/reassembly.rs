@@ -157,6 +157,12 @@ impl Reassembly {
         self.serial += 1;
         self.bytes += OVERHEAD;
         self.table.insert(key, Datagram::new(self.serial, meta));
+        // Those that completed leave their place in the order behind; swept out before they pile up.
+        if self.order.len() >= 2 * self.datagrams_max {
+            let table = &self.table;
+            self.order
+                .retain(|(_, key, serial)| table.get(key).is_some_and(|datagram| datagram.serial == *serial));
+        }
         self.order.push_back((now + self.lifetime, key, self.serial));
     }
 

@@ -18,7 +18,7 @@ mod send;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::address;
 use crate::cause::Counters;
@@ -51,7 +51,8 @@ struct Port {
 enum Target {
     /// One of our own addresses.
     Own,
-    /// The directed broadcast, or the address of the subnet itself, of one of our links.
+    /// The directed broadcast, or the address of the subnet itself, of one of our links; or the limited
+    /// broadcast.
     Broadcast,
     /// A neighbour on the link of this port.
     Link(PortId),
@@ -105,6 +106,7 @@ impl Stack {
             let target = route.via.map_or(Target::Link(route.port), |via| Target::Via(route.port, via));
             routes.insert(route.prefix, target);
         }
+        routes.insert(Prefix::host(IpAddr::V4(Ipv4Addr::BROADCAST)), Target::Broadcast);
         for prefix in ports.iter().flat_map(|port: &Port| &port.addresses) {
             if let Some(broadcast) = prefix.broadcast() {
                 routes.insert(Prefix::host(broadcast), Target::Broadcast);
@@ -138,9 +140,7 @@ impl Stack {
     #[inline]
     pub fn is_local(&self, dst: IpAddr) -> bool {
         match dst {
-            IpAddr::V4(dst) if dst.is_broadcast() || dst.is_multicast() => {
-                dst.is_broadcast() || dst == address::ALL_SYSTEMS_V4
-            }
+            IpAddr::V4(dst) if dst.is_multicast() => dst == address::ALL_SYSTEMS_V4,
             IpAddr::V6(dst) if dst.is_multicast() => self.has_joined(dst),
             dst => matches!(self.routes.lookup(dst), Some(Target::Own | Target::Broadcast)),
         }

@@ -1,7 +1,7 @@
 //! From the frame to the sound IP packet: Ethernet, header and martian checks (RFC 1122 3.2.1.3, RFC 1812 5.2
 //! and 5.3.7), and the answers to ARP (RFC 826) and neighbour discovery (RFC 4861 7.2).
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::{Stack, Target};
 use crate::address;
@@ -115,9 +115,7 @@ impl Stack {
 
     /// Whether `dst` is a group: multicast, or a broadcast.
     pub(super) fn is_group(&self, dst: IpAddr) -> bool {
-        dst.is_multicast()
-            || dst == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self.routes.lookup(dst) == Some(Target::Broadcast)
+        dst.is_multicast() || self.routes.lookup(dst) == Some(Target::Broadcast)
     }
 
     /// Collects the fragments of a datagram. `parsed` must be of this packet and show a fragment.
