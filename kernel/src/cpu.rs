@@ -172,14 +172,18 @@ pub fn invalidate_page(address: u64) {
     unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
 }
 
-/// Turns on the protections that cost nothing here, because no page belongs to a user: no execution of,
-/// and no access to, user pages (SMEP, SMAP), no leaking of descriptor addresses (UMIP).
+/// Turns on machine checks, and the protections that cost nothing here, because no page belongs to a user: no
+/// execution of, and no access to, user pages (SMEP, SMAP), no leaking of descriptor addresses (UMIP).
 pub(crate) fn enable_protections() {
+    const MACHINE_CHECK: u64 = 1 << 6;
     const UMIP: u64 = 1 << 11;
     const SMEP: u64 = 1 << 20;
     const SMAP: u64 = 1 << 21;
     let [_, ebx, ecx, _] = cpuid(7, 0);
     let mut wanted = 0;
+    if cpuid(1, 0)[3] & 1 << 7 != 0 {
+        wanted |= MACHINE_CHECK;
+    }
     if ebx & 1 << 7 != 0 {
         wanted |= SMEP;
     }

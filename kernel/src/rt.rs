@@ -1,9 +1,10 @@
 //! memcpy, memmove, memset, memcmp and bcmp, which `compiler_builtins` does not have on this target.
 //! Assembly, so that no compiler turns their loops into calls of themselves.
 //!
-//! 16-byte vector moves throughout: `rep movsb` is one iteration per byte under TCG, and on silicon pays
-//! only for blocks that packets do not have. Copies load both ends before they store, so short ones need no
-//! direction and no loop, and memmove costs memcpy one comparison; both are the same function.
+//! Eight-byte moves throughout. Under TCG, 1,472 bytes take 0.25 us that way, 0.33 us by `rep movsq`, 0.39 us with
+//! AVX, 0.60 us with SSE and 2.3 us by `rep movsb`, which is one iteration per byte; on silicon the difference is
+//! a few dozen cycles. The far end is loaded before the loop stores, so that short blocks need no loop and
+//! overlapping ones come out right: memcpy and memmove are the same function.
 
 /// Emits the five functions, each name behind `$prefix` (empty in an image, something else in a test).
 #[doc(hidden)]
@@ -31,44 +32,60 @@ macro_rules! memory_functions {
     jb 20f
     cmp rdx, 32
     ja 2f
-    movups xmm0, [rsi]
-    movups xmm1, [rsi + rdx - 16]
-    movups [rdi], xmm0
-    movups [rdi + rdx - 16], xmm1
+    mov rcx, [rsi]
+    mov r8, [rsi + 8]
+    mov r9, [rsi + rdx - 16]
+    mov r10, [rsi + rdx - 8]
+    mov [rdi], rcx
+    mov [rdi + 8], r8
+    mov [rdi + rdx - 16], r9
+    mov [rdi + rdx - 8], r10
     ret
 2:  mov rcx, rdi
     sub rcx, rsi
     cmp rcx, rdx
     jb 10f                              # destination inside the source: from the end
-    movups xmm4, [rsi + rdx - 16]
-    lea r8, [rdi + rdx - 16]            # the last 16 bytes go here
+    mov r8, [rsi + rdx - 32]            # the last 32 bytes, for the end
+    mov r9, [rsi + rdx - 24]
+    mov r10, [rsi + rdx - 16]
+    mov r11, [rsi + rdx - 8]
     sub rdx, 32
-3:  movups xmm0, [rsi]
-    movups xmm1, [rsi + 16]
-    movups [rdi], xmm0
-    movups [rdi + 16], xmm1
+3:  mov rcx, [rsi]
+    mov [rdi], rcx
+    mov rcx, [rsi + 8]
+    mov [rdi + 8], rcx
+    mov rcx, [rsi + 16]
+    mov [rdi + 16], rcx
+    mov rcx, [rsi + 24]
+    mov [rdi + 24], rcx
     add rsi, 32
     add rdi, 32
     sub rdx, 32
     ja 3b
-    add rdx, 32                         # 0 to 32 left
-    cmp rdx, 16
-    jbe 4f
-    movups xmm0, [rsi]
-    movups [rdi], xmm0
-4:  movups [r8], xmm4
+    mov [rdi + rdx], r8                 # RDX: -31 to 0
+    mov [rdi + rdx + 8], r9
+    mov [rdi + rdx + 16], r10
+    mov [rdi + rdx + 24], r11
     ret
-10: movups xmm4, [rsi]                  # the first 16 bytes, for the end
-    movups xmm5, [rsi + 16]
-11: movups xmm0, [rsi + rdx - 16]
-    movups xmm1, [rsi + rdx - 32]
-    movups [rdi + rdx - 16], xmm0
-    movups [rdi + rdx - 32], xmm1
+10: mov r8, [rsi]                       # the first 32 bytes, for the end
+    mov r9, [rsi + 8]
+    mov r10, [rsi + 16]
+    mov r11, [rsi + 24]
+11: mov rcx, [rsi + rdx - 8]
+    mov [rdi + rdx - 8], rcx
+    mov rcx, [rsi + rdx - 16]
+    mov [rdi + rdx - 16], rcx
+    mov rcx, [rsi + rdx - 24]
+    mov [rdi + rdx - 24], rcx
+    mov rcx, [rsi + rdx - 32]
+    mov [rdi + rdx - 32], rcx
     sub rdx, 32
     cmp rdx, 32
     ja 11b
-    movups [rdi + 16], xmm5
-    movups [rdi], xmm4
+    mov [rdi], r8
+    mov [rdi + 8], r9
+    mov [rdi + 16], r10
+    mov [rdi + 24], r11
     ret
 20: cmp edx, 8
     jb 21f
@@ -109,14 +126,22 @@ macro_rules! memory_functions {
     imul rsi, rcx
     cmp rdx, 16
     jb 32f
-    movq xmm0, rsi
-    punpcklqdq xmm0, xmm0
-    lea r8, [rdi + rdx - 16]
-31: movups [rdi], xmm0
-    add rdi, 16
-    cmp rdi, r8
-    jb 31b
-    movups [r8], xmm0
+    lea r8, [rdi + rdx - 16]            # the last 16 bytes
+    sub rdx, 32
+    jbe 36f
+31: mov [rdi], rsi
+    mov [rdi + 8], rsi
+    mov [rdi + 16], rsi
+    mov [rdi + 24], rsi
+    add rdi, 32
+    sub rdx, 32
+    ja 31b
+36: cmp rdx, -16                        # 32 + RDX bytes are left
+    jle 37f
+    mov [rdi], rsi
+    mov [rdi + 8], rsi
+37: mov [r8], rsi
+    mov [r8 + 8], rsi
     ret
 32: cmp edx, 8
     jb 33f
@@ -157,12 +182,15 @@ macro_rules! memory_functions {
     mov r9, [rsi + rcx]
     cmp rax, r9
     jne 44f
-    cmp rcx, r8
-    jae 43f
     add rcx, 8
     cmp rcx, r8
-    cmova rcx, r8
-    jmp 41b
+    jb 41b
+    mov rax, [rdi + r8]
+    mov r9, [rsi + r8]
+    cmp rax, r9
+    jne 44f
+    xor eax, eax
+    ret
 42: xor ecx, ecx
 45: cmp rcx, rdx
     jae 43f

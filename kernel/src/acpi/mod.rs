@@ -70,6 +70,8 @@ const HEADER: usize = 36;
 /// A longer table is damage.
 const LONGEST: u32 = 1 << 20;
 
+/// First bytes of the root pointer.
+const SIGNATURE: &[u8] = b"RSD PTR ";
 // Offsets in the root pointer.
 const RSDP_REVISION: usize = 15;
 const RSDP_RSDT: usize = 16;
@@ -139,6 +141,16 @@ fn port(bytes: &[u8], at: usize) -> Option<u16> {
     u32_at(bytes, at).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
 }
 
+/// Where in the firmware's memory the root pointer lies: at a multiple of 16 bytes (ACPI 6.4, 5.2.5.1). For
+/// loaders that do not say.
+pub fn find_root(memory: &[u8]) -> Option<usize> {
+    let is_root = |at: &usize| {
+        let root = memory.get(*at..*at + RSDP_V1 as usize);
+        root.is_some_and(|root| root.starts_with(SIGNATURE) && sums_to_zero(root))
+    };
+    (0..memory.len()).step_by(16).find(is_root)
+}
+
 impl Acpi {
     /// Reads what the root pointer at `rsdp` leads to. Damaged or missing tables leave their facts out.
     pub fn read<'a>(rsdp: u64, read: Reader<'a>) -> Self {
@@ -179,7 +191,7 @@ impl Acpi {
 /// The addresses of all tables.
 fn tables<'a>(rsdp: u64, read: Reader<'a>) -> Option<impl Iterator<Item = u64> + use<'a>> {
     let root = read(rsdp..rsdp.checked_add(RSDP_V1)?)?;
-    if root.get(..8)? != b"RSD PTR " || !sums_to_zero(root) {
+    if root.get(..8)? != SIGNATURE || !sums_to_zero(root) {
         return None;
     }
     let xsdt = match u8_at(root, RSDP_REVISION)? {

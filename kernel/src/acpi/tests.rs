@@ -81,6 +81,18 @@ fn reads_the_facts_of_q35() {
 }
 
 #[test]
+fn finds_the_root_pointer_by_its_checksum() {
+    let mut memory = vec![0; 0x200];
+    memory[0x38..0x38 + 36].copy_from_slice(&rsdp(0, 0x2000, 0));
+    assert_eq!(find_root(&memory), None, "not at a multiple of 16");
+    memory[0x40..0x48].copy_from_slice(SIGNATURE);
+    assert_eq!(find_root(&memory), None, "a wrong checksum");
+    memory[0x1c0..0x1c0 + 36].copy_from_slice(&rsdp(0, 0x2000, 0));
+    assert_eq!(find_root(&memory), Some(0x1c0));
+    assert_eq!(find_root(&memory[..0x1d0]), None);
+}
+
+#[test]
 fn hardware_reduced_machines_have_another_switch_and_no_timer() {
     let facts = machine(FLAG_HARDWARE_REDUCED, true).read();
     assert_eq!(facts.pm_timer, None);

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use spin::Once;
 
-use crate::acpi::Acpi;
+use crate::acpi::{self, Acpi};
 use crate::mem::map::{MemoryMap, Ranges};
 use crate::{Exit, apic, console, cpu, mem, pci, power, report, rng, selftest, symbols, time, trap};
 
@@ -78,7 +78,7 @@ unsafe fn bytes_at(range: Range<u64>) -> &'static [u8] {
 }
 
 /// What boot.s has mapped. Nothing that the loader points to may lie beyond.
-const MAPPED: u64 = 1 << 30;
+pub(crate) const MAPPED: u64 = 1 << 30;
 
 /// Bytes that the loader points to, if they lie in what is mapped.
 fn loaded(range: Range<u64>) -> &'static [u8] {
@@ -157,16 +157,22 @@ fn symbol_table(image_end: u64) -> Range<u64> {
 
 /// Sets up what needs more than the CPU: interrupts, time, randomness, PCI, power.
 fn devices(rsdp: u64) -> Result<(), mem::NoMemory> {
-    let acpi = Acpi::read(rsdp, &|range: Range<u64>| {
+    /// Where a PC's firmware keeps the root pointer.
+    const FIRMWARE: Range<u64> = 0xe_0000..0x10_0000;
+    let rsdp = match rsdp {
+        0 => acpi::find_root(loaded(FIRMWARE)).map_or(0, |at| FIRMWARE.start + at as u64),
+        known => known,
+    };
+    let facts = Acpi::read(rsdp, &|range: Range<u64>| {
         mem::map_firmware(range.clone()).ok()?;
         // SAFETY: firmware's tables, mapped read-only or RAM that boot has not given out yet; they stay.
         Some(unsafe { bytes_at(range) })
     });
-    log::debug!("{acpi:x?}");
-    power::init(acpi)?;
+    log::debug!("{facts:x?}");
+    power::init(facts)?;
     apic::init()?;
-    time::calibrate::run(acpi.pm_timer);
-    time::set_wall_clock(acpi.century);
+    time::calibrate::run(facts.pm_timer);
+    time::set_wall_clock(facts.century);
     rng::init();
-    pci::init(acpi.ecam)
+    pci::init(facts.ecam)
 }

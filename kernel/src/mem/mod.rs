@@ -27,7 +27,7 @@ static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
 /// Memory at a glance, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// RAM that the loader reported, usable or not.
+    /// RAM that could be given out when the machine started.
     pub ram: u64,
     /// Frames that can still be given out.
     pub free: u64,
@@ -51,9 +51,10 @@ pub(crate) unsafe fn init(
     let end = usable.iter().map(|r| r.end).max().ok_or(NoMemory { bytes: FRAME })?;
     let words = Frames::words(end);
     let bytes = (words as u64 * 8).next_multiple_of(FRAME);
-    let home = usable.iter().find(|r| r.end - r.start >= bytes).ok_or(NoMemory { bytes })?.start;
-    // SAFETY: `home .. home + bytes` is usable RAM, below 1 GiB (the map is sorted), that nobody else has
-    // been given; any bytes make valid u64s.
+    let fits = |r: &&Range<u64>| r.end - r.start >= bytes && r.start + bytes <= crate::boot::MAPPED;
+    let home = usable.iter().find(fits).ok_or(NoMemory { bytes })?.start;
+    // SAFETY: `home .. home + bytes` is usable RAM that boot.s has mapped and that nobody else has been given;
+    // any bytes make valid u64s.
     let bits = unsafe { core::slice::from_raw_parts_mut(home as *mut u64, words) };
     let mut frames = Frames::new(bits, &usable);
     frames.take(home..home + bytes);

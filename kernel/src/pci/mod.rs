@@ -1,6 +1,6 @@
 //! PCI functions: configuration space by ECAM or by the legacy ports, enumeration, base address registers,
-//! capabilities, MSI-X (PCI 3.0 chapter 6, PCI Express base 7.5). Firmware has placed buses and windows;
-//! [`assign`] places BARs where none has.
+//! capabilities, MSI-X (PCI 3.0 chapter 6, PCI Express base 7.5). Buses and BARs stay where firmware has placed them;
+//! on a machine whose firmware does not (QEMU's microvm) there is no PCI.
 #![expect(unsafe_code, reason = "configuration space is MMIO or I/O ports")]
 
 use spin::{Mutex, Once};
