@@ -164,7 +164,7 @@ fn timer(_: &Machine) -> Outcome {
     let text =
         alloc::format!("{SLEEPS} sleeps, late by {mean} us on average, {worst} us at worst, {early} early");
     // The mean is the host's scheduling; a lost wake-up would hang, a wrong rate would show in both.
-    expect(mean < 2_000 && early <= SLEEPS / 10, text)
+    expect(mean < 4_000 && early <= SLEEPS / 10, text)
 }
 
 /// The counter agrees with the CMOS clock over a second, and the time of day is of this century.
@@ -184,7 +184,7 @@ fn clock(_: &Machine) -> Outcome {
     let off = span.abs_diff(1_000_000);
     let text =
         alloc::format!("{} Hz, a CMOS second took {span} us, unix time {} s", time::rate(), wall / 1_000_000);
-    expect(off < 20_000 && wall > YEAR_2026, text)
+    expect(off < 30_000 && wall > YEAR_2026, text)
 }
 
 /// Random bytes are there, balanced and never the same.
