@@ -28,13 +28,17 @@ pub enum Cause {
     SaLimit,
     /// From a claimed initiator that did not start this SA, or the other way round.
     Role,
-    /// A message on an IKE SA that was just replaced or deleted.
+    /// A new request on an IKE SA whose peer failed to authenticate.
     Closing,
+    /// A major version that isn't 2.
+    Version,
+    /// An IKE_SA_INIT request longer than any honest one.
+    TooLong,
 }
 
 impl Cause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Header,
         Self::Payloads,
         Self::UnknownSpi,
@@ -47,6 +51,8 @@ impl Cause {
         Self::SaLimit,
         Self::Role,
         Self::Closing,
+        Self::Version,
+        Self::TooLong,
     ];
 
     /// A short name for display.
@@ -64,6 +70,8 @@ impl Cause {
             Self::SaLimit => "ike-sa-limit",
             Self::Role => "ike-role",
             Self::Closing => "ike-closing",
+            Self::Version => "ike-version",
+            Self::TooLong => "ike-too-long",
         }
     }
 }
