@@ -34,12 +34,25 @@ impl Site {
     /// # Errors
     /// When the directory or the janitor cannot be made.
     pub fn new(what: &str) -> Result<Site> {
+        Site::new_in(&paths::target().join("sites"), what)
+    }
+
+    /// A fresh site under the system's directory for temporary files: for users who may not write to the target
+    /// directory, and short enough for the names of sockets.
+    ///
+    /// # Errors
+    /// When the directory or the janitor cannot be made.
+    pub fn new_anywhere(what: &str) -> Result<Site> {
+        Site::new_in(&std::env::temp_dir(), &format!("ravelin-{what}"))
+    }
+
+    fn new_in(parent: &Path, what: &str) -> Result<Site> {
         let pid = std::process::id();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         if serial == 0 {
             sweep();
         }
-        let dir = paths::target().join("sites").join(format!("{what}-{pid}-{serial}"));
+        let dir = parent.join(format!("{what}-{pid}-{serial}"));
         fs::create_dir_all(&dir).map_err(Error::io(format!("creating {}", dir.display())))?;
         let janitor = Command::new("sh")
             .args(["-c", include_str!("janitor.sh")])
@@ -111,6 +124,11 @@ impl Site {
         self.tell("keep");
     }
 
+    /// Ends everything of this site now and waits until it is gone, whoever else still holds the site.
+    pub fn end(&self) {
+        self.0.end();
+    }
+
     fn tell(&self, line: &str) {
         if let Ok(mut janitor) = self.0.janitor.lock()
             && let Some(stdin) = janitor.as_mut().and_then(|child| child.stdin.as_mut())
@@ -121,8 +139,8 @@ impl Site {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+impl Inner {
+    fn end(&self) {
         let Ok(mut janitor) = self.janitor.lock() else { return };
         let Some(mut child) = janitor.take() else { return };
         if std::thread::panicking() {
@@ -133,6 +151,12 @@ impl Drop for Inner {
         }
         drop(child.stdin.take());
         let _ = child.wait();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

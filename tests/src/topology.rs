@@ -195,6 +195,18 @@ impl Status {
     }
 }
 
+/// What the gateway reports when asked with `s`.
+///
+/// # Errors
+/// When it does not answer.
+pub fn ask_status(gateway: &mut Qemu) -> Result<Status> {
+    let mark = gateway.console().len();
+    gateway.type_line("s")?;
+    gateway.console().expect_from(mark, STATUS_END, Duration::from_secs(5))?;
+    let lines = gateway.console().lines(mark);
+    Ok(Status { text: lines.iter().map(|line| format!("{}\n", line.text)).collect() })
+}
+
 /// Who owns the peer's addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerIs {
@@ -240,11 +252,7 @@ impl World {
     /// # Errors
     /// When it does not answer.
     pub fn status(&mut self) -> Result<Status> {
-        let mark = self.gateway.console().len();
-        self.gateway.type_line("s")?;
-        self.gateway.console().expect_from(mark, STATUS_END, Duration::from_secs(5))?;
-        let lines = self.gateway.console().lines(mark);
-        Ok(Status { text: lines.iter().map(|line| format!("{}\n", line.text)).collect() })
+        ask_status(&mut self.gateway)
     }
 
     /// Asks for the status until `holds`.

@@ -5,6 +5,7 @@
 mod bench;
 mod elf;
 mod image_file;
+mod run;
 mod suites;
 
 use ravelin_tests::prerequisites::{self, Need};
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         "bench" => bench::command(rest),
         "image" => report(image_file::build().map(|(path, sizes)| println!("{sizes}{}", path.display()))),
         "install" => report(install()),
+        "run" => run::command(rest),
         "test" => suites::command(rest),
         // These run inside namespaces and guests on behalf of the suites.
         "insert-modules" => report(ravelin_tests::uml::insert_modules(rest)),
