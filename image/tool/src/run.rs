@@ -10,6 +10,7 @@ mod plan;
 mod sockets;
 
 use crate::image_file;
+use core::sync::atomic::{AtomicBool, Ordering};
 use plan::{Plan, plan};
 use ravelin_tests::paths;
 use ravelin_tests::prerequisites::{self, Need};
@@ -19,7 +20,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The console line after which the gateway answers.

@@ -1,14 +1,14 @@
 //! The show as root: an inside host and a strongSwan peer in network namespaces, the gateway between them.
 
 use super::{Error, Options, boot, plan, print_status, until_the_end};
+use core::sync::atomic::AtomicBool;
+use core::time::Duration;
 use gateway::config::Side;
 use ravelin_tests::charon::Charon;
 use ravelin_tests::ping::{self, Background};
 use ravelin_tests::qemu::Port;
 use ravelin_tests::site::Site;
 use ravelin_tests::traffic::{End, transfer};
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 /// Octets of each TCP transfer.
 const TRANSFER: u64 = 20_000_000;

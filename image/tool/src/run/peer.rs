@@ -3,6 +3,7 @@
 
 use super::plan::{Address, Plan};
 use core::net::IpAddr;
+use core::time::Duration;
 use gateway::config;
 use gateway::{Gateway, PortDevice};
 use net::wire::EthernetAddress;
@@ -13,7 +14,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
 const OUTSIDE: PortId = PortId(0);
 const INSIDE: PortId = PortId(1);

@@ -3,10 +3,10 @@
 use super::namespaces::power_off;
 use super::peer::{Keys, World, static_sas};
 use super::{Error, Options, boot, plan, print_status, until_the_end};
+use core::sync::atomic::AtomicBool;
 use gateway::config::Side;
 use ravelin_tests::qemu::Port;
 use ravelin_tests::site::Site;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Echoes of the bulk transfer, octets of each, and how many may be under way.
