@@ -152,9 +152,9 @@ pub struct World {
 }
 
 /// The console line that tells that IKE answers.
-pub const READY: &str = "ready";
-/// The last line of a status.
-pub const STATUS_END: &str = "end of status";
+pub const READY: &str = "ready: ";
+/// The last line of a status (`image/src/control.rs`).
+pub const STATUS_END: &str = "^end of status$";
 
 /// The answer to `s` on the console.
 #[derive(Clone, Debug)]
@@ -174,16 +174,15 @@ impl Status {
         self.number("child_sas").unwrap_or(u64::MAX)
     }
 
-    /// Every cause for which something was dropped, with its count.
+    /// Every cause of any layer for which something was dropped, with its count.
     pub fn drops(&self) -> BTreeMap<String, u64> {
         let mut drops = BTreeMap::new();
         for line in self.text.lines() {
             let Some((_, pairs)) = line.split_once("drops ") else { continue };
             for (cause, count) in pairs.split_whitespace().filter_map(|pair| pair.split_once('=')) {
                 let count: u64 = count.parse().unwrap_or(0);
-                if count > 0 {
-                    *drops.entry(cause.to_string()).or_default() += count;
-                }
+                let name = cause.rsplit('.').next().unwrap_or(cause);
+                *drops.entry(name.to_string()).or_default() += count;
             }
         }
         drops

@@ -11,6 +11,7 @@ mod sockets;
 
 use crate::image_file;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use plan::{Plan, plan};
 use ravelin_tests::paths;
 use ravelin_tests::prerequisites::{self, Need};
@@ -20,7 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The console line after which the gateway answers.
 pub(crate) use ravelin_tests::topology::READY;

@@ -7,7 +7,9 @@ use core::time::Duration;
 use gateway::config;
 use gateway::{Gateway, PortDevice};
 use net::wire::EthernetAddress;
-use net::{Burst, Instant, Local, Packet, Pool, PortConfig, PortId, Prefix, Received, Stack, StackConfig};
+use net::{
+    Burst, Instant, Local, Packet, Pool, PortConfig, PortId, Ports, Prefix, Received, Stack, StackConfig,
+};
 use rand_core::SeedableRng;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -44,8 +46,17 @@ impl Keys {
     }
 }
 
-/// The tables that give a side its static SAs. `near` is the side of the gateway under view.
-pub(crate) fn static_sas(plan: &Plan, keys: &Keys, near: bool) -> String {
+/// The configuration with static SAs for the tunnel's networks, under a policy before all others.
+pub(crate) fn with_static_sas(plan: &Plan, keys: &Keys) -> String {
+    let (policy, sas) = static_sas(plan, keys, true);
+    match plan.text.split_once("\n[[policy]]") {
+        Some((before, after)) => format!("{before}\n{policy}[[policy]]{after}\n{sas}"),
+        None => format!("{}\n{policy}{sas}", plan.text),
+    }
+}
+
+/// The tables that give a side its static SAs: policy, SAs. `near` is the side of the gateway under view.
+fn static_sas(plan: &Plan, keys: &Keys, near: bool) -> (String, String) {
     let swap = |pair: (String, String)| if near { pair } else { (pair.1, pair.0) };
     let (local, remote) = swap((plan.gateway.ip.to_string(), plan.peer.ip.to_string()));
     let (local_ts, remote_ts) = swap(plan.nets.clone());
@@ -56,12 +67,12 @@ pub(crate) fn static_sas(plan: &Plan, keys: &Keys, near: bool) -> String {
              remote = \"{remote}\"\nesp_proposal = \"aes256gcm16-esn\"\nkey = \"{key}\"\n"
         )
     };
-    format!(
-        "\n[[policy]]\nname = \"xtask-run\"\naction = \"protect\"\nlocal_ts = \"{local_ts}\"\n\
-         remote_ts = \"{remote_ts}\"\n{}{}",
-        sa(to_gateway, SPIS.0, &keys.to_gateway),
-        sa(to_peer, SPIS.1, &keys.to_peer)
-    )
+    let policy = format!(
+        "[[policy]]\nname = \"xtask-run\"\naction = \"protect\"\nlocal_ts = \"{local_ts}\"\n\
+         remote_ts = \"{remote_ts}\"\n"
+    );
+    let to_gateway = sa(to_gateway, SPIS.0, &keys.to_gateway);
+    (policy, to_gateway + &sa(to_peer, SPIS.1, &keys.to_peer))
 }
 
 /// The far gateway's whole configuration.
@@ -78,7 +89,9 @@ fn far_config(plan: &Plan, keys: &Keys) -> String {
         plan.host.len,
         plan.gateway.ip
     );
-    text.push_str(&static_sas(plan, keys, false));
+    let (policy, sas) = static_sas(plan, keys, false);
+    text.push_str(&policy);
+    text.push_str(&sas);
     text
 }
 
@@ -114,8 +127,15 @@ impl Cable {
     }
 
     fn send(&self, frame: &Packet) {
-        // A full socket loses the frame, as a wire does.
-        let _ = self.0.send(frame.bytes());
+        // The other end's queue holds a few frames only. One that stays full loses the frame, as a wire does.
+        for _ in 0..50 {
+            match self.0.send(frame.bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                _ => return,
+            }
+        }
     }
 }
 
@@ -318,21 +338,21 @@ impl World {
     }
 }
 
-/// What a host does with a frame: answers what is for it. Hands back what it has no use for.
+/// What a host does with a frame: answers what is for it. Hands back an echo reply.
 fn answer(host: &mut Stack, now: Instant, mut frame: Packet) -> Option<Packet> {
     frame.meta.port = OUTSIDE;
     let Received::Ip(packet, parsed) = host.receive(now, frame) else { return None };
     if !host.is_local(parsed.flow.dst) || parsed.fragment.is_some() {
         return None;
     }
-    match host.local(now, packet, &parsed) {
-        Local::Reply(reply) => {
-            let _ = host.send(now, reply);
-            None
-        }
-        Local::Other(packet) => Some(packet),
-        _ => None,
+    // What a host asked for itself comes back as an echo reply; the stack answers only what others ask.
+    if matches!(parsed.flow.ports, Ports::Icmp { kind: ECHO_REPLY, .. }) {
+        return Some(packet);
     }
+    if let Local::Reply(reply) = host.local(now, packet, &parsed) {
+        let _ = host.send(now, reply);
+    }
+    None
 }
 
 /// An ICMP echo request as an IPv4 packet (RFC 791 and 792). Its data depends on its number.

@@ -1,13 +1,14 @@
 //! The show without root: QEMU's datagram sockets, and a peer of our own in this process.
 
 use super::namespaces::power_off;
-use super::peer::{Keys, World, static_sas};
+use super::peer::{Keys, World, with_static_sas};
 use super::{Error, Options, boot, plan, print_status, until_the_end};
 use core::sync::atomic::AtomicBool;
+use core::time::Duration;
 use gateway::config::Side;
 use ravelin_tests::qemu::Port;
 use ravelin_tests::site::Site;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Echoes of the bulk transfer, octets of each, and how many may be under way.
 const BULK: (u64, usize, usize) = (2000, 1300, 16);
@@ -19,7 +20,7 @@ pub(super) fn show(
     stop: &AtomicBool,
 ) -> Result<(), Error> {
     let keys = Keys::draw().map_err(Error::Keys)?;
-    let text = format!("{}{}", plan.text, static_sas(plan, &keys, true));
+    let text = with_static_sas(plan, &keys);
     let mut gateway = boot(site, plan, &text, |number, port| {
         let name = if port.side == Side::Inside { "inside" } else { "outside" };
         let (own, other) = (site.path(&format!("{name}.qemu")), site.path(&format!("{name}.peer")));
