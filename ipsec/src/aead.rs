@@ -175,6 +175,21 @@ impl Aad {
 }
 
 /// The key of an outbound SA together with its counter. See the module's first paragraph.
+///
+/// There is no second one of the same key:
+/// ```compile_fail,E0277
+/// fn cloneable<T: Clone>() {}
+/// cloneable::<ipsec::aead::SealingKey>();
+/// ```
+/// nor of the parameters that carry it:
+/// ```compile_fail,E0277
+/// fn cloneable<T: Clone>() {}
+/// cloneable::<ipsec::SaParams>();
+/// ```
+/// ```compile_fail,E0277
+/// fn cloneable<T: Clone>() {}
+/// cloneable::<ipsec::Key>();
+/// ```
 pub struct SealingKey {
     aead: Aead,
     spi: Spi,
@@ -251,3 +266,6 @@ impl OpeningKey {
         if self.aead.open(iv, aad.as_bytes(), text, icv) { Ok(()) } else { Err(Cause::BadIcv) }
     }
 }
+
+#[cfg(test)]
+mod tests;

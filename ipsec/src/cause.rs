@@ -69,7 +69,8 @@ causes! {
     Misaligned = "misaligned",
     /// Inbound: this sequence number has been received before.
     Replayed = "replayed",
-    /// Inbound: the sequence number lies to the left of the replay window.
+    /// Inbound: the sequence number lies to the left of the replay window. With ESN such a number is taken
+    /// for one of the next 2^32, and ends as [`Cause::BadIcv`] (RFC 4303 appendix A2.2).
     Stale = "stale",
     /// Inbound: the integrity check failed.
     BadIcv = "bad_icv",
@@ -156,7 +157,6 @@ impl Drops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    extern crate std;
 
     #[test]
     fn every_cause_has_its_own_counter_and_name() {

@@ -43,7 +43,7 @@ pub struct Opened {
 /// SPD, SAD and ESP.
 pub struct Ipsec {
     spd: Spd,
-    engine: Software,
+    pub(crate) engine: Software,
 }
 
 impl Ipsec {
@@ -200,3 +200,6 @@ impl Ipsec {
         self.drops()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,3 +176,6 @@ pub(crate) fn recompute_checksum(packet: &mut [u8], at: usize, protocol: u8) {
     let none = protocol == proto::UDP && sum == [0; 2];
     put(packet, field, if none { [0xff; 2] } else { sum });
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod aead;
 pub mod cause;
@@ -38,6 +40,8 @@ pub mod selector;
 mod software;
 pub mod spd;
 mod state;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
 pub use aead::{Algorithm, Key};

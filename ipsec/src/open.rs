@@ -206,10 +206,13 @@ fn check_selectors(selectors: &[Selector], inner: &Flow) -> Result<(), Cause> {
     for selector in selectors {
         match selector.matches(&outbound) {
             Match::Yes => return Ok(()),
-            //= rfc4301#7.4
+            //= rfc4301#7.3
             Match::Unknown => verdict = Cause::FragmentUnmatched,
             Match::No => {}
         }
     }
     Err(verdict)
 }
+
+#[cfg(test)]
+mod tests;

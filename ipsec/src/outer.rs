@@ -168,3 +168,6 @@ pub(crate) fn set_ecn(packet: &mut [u8], field: u8) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

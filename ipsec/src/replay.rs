@@ -58,7 +58,6 @@ impl Window {
     pub fn extend(&self, low: u32) -> Result<u64, Cause> {
         let (top_high, top_low) = ((self.top >> 32) as u32, self.top as u32);
         let bottom = top_low.wrapping_sub(self.size.saturating_sub(1));
-        //= rfc4303#A2.2
         let high = if top_low >= self.size.saturating_sub(1) {
             // The window lies within one subspace of 2^32 numbers.
             if low >= bottom { Some(top_high) } else { top_high.checked_add(1) }
@@ -117,3 +116,6 @@ impl Window {
         ((sequence / WORD) as usize & (self.bits.len() - 1), 1 << (sequence % WORD))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,3 +122,6 @@ pub(crate) fn max_inner(sa: &Sa, mtu: u16) -> u16 {
     let payload = (room - room % esp::ALIGN).checked_sub(esp::TRAILER);
     payload.map_or(0, |payload| (kept + payload) as u16)
 }
+
+#[cfg(test)]
+mod tests;

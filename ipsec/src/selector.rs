@@ -138,6 +138,13 @@ impl PortRange {
     }
 }
 
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        if self.first == self.last { Ok(()) } else { write!(f, "-{}", self.last) }
+    }
+}
+
 /// What a selector asks of the layer above IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Upper {
@@ -300,16 +307,19 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} === {}", self.src, self.dst)?;
-        let range = |r: PortRange| (r.first, r.last);
-        match (self.proto, self.upper.canonical()) {
-            (None, Upper::Any) => Ok(()),
-            (Some(p), Upper::Any) => write!(f, " [{p}]"),
-            (p, Upper::Opaque) => write!(f, " [{}/opaque]", p.unwrap_or(0)),
-            (p, Upper::Icmp(r)) => write!(f, " [{}/{:04x?}]", p.unwrap_or(0), range(r)),
-            (p, Upper::Ports { src, dst }) => {
-                write!(f, " [{}/{:?} {:?}]", p.unwrap_or(0), range(src), range(dst))
-            }
+        let upper = self.upper.canonical();
+        match self.proto {
+            None if upper == Upper::Any => return Ok(()),
+            None => f.write_str(" [any")?,
+            Some(proto) => write!(f, " [{proto}")?,
         }
+        match upper {
+            Upper::Any => {}
+            Upper::Opaque => f.write_str(" opaque")?,
+            Upper::Icmp(range) => write!(f, " type/code {range}")?,
+            Upper::Ports { src, dst } => write!(f, " src {src} dst {dst}")?,
+        }
+        f.write_str("]")
     }
 }
 
@@ -323,3 +333,6 @@ pub struct Negotiated {
     /// First and last port as on the wire.
     pub ports: (u16, u16),
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,8 @@ pub struct Software {
     ident: u16,
     /// Some SA has something to tell.
     pending: bool,
-    /// Where [`Engine::poll`] goes on.
-    cursor: usize,
+    /// The slot where [`Engine::poll`] goes on, if it is in the middle of a sweep.
+    sweep: Option<usize>,
     /// No SA has anything to tell by time before this.
     wake: Instant,
 }
@@ -36,7 +36,7 @@ impl Software {
             drops: Drops::default(),
             ident: 0,
             pending: false,
-            cursor: 0,
+            sweep: None,
             wake: Instant::NEVER,
         }
     }
@@ -174,28 +174,29 @@ impl Engine for Software {
     }
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
-        while self.pending || now >= self.wake || self.cursor != 0 {
-            if self.cursor == 0 {
+        while self.sweep.is_some() || self.pending || now >= self.wake {
+            let first = self.sweep.unwrap_or_else(|| {
                 // A packet may raise it again while the sweep goes on: then there is another sweep.
                 self.pending = false;
                 self.wake = Instant::NEVER;
-            }
-            while self.cursor < self.sad.slots() {
+                0
+            });
+            for slot in first..self.sad.slots() {
                 // The same slot is asked until it has nothing more to tell.
-                if let Some(event) = self.event(now, self.cursor) {
+                if let Some(event) = self.event(now, slot) {
+                    self.sweep = Some(slot);
                     return Some(event);
                 }
-                if let Some((_, sa)) = self.sad.at_mut(self.cursor) {
+                if let Some((_, sa)) = self.sad.at_mut(slot) {
                     self.wake = self.wake.min(sa.wake());
                 }
-                self.cursor += 1;
             }
-            self.cursor = 0;
+            self.sweep = None;
         }
         None
     }
 
     fn next_wake(&self) -> Instant {
-        if self.pending || self.cursor != 0 { Instant::ZERO } else { self.wake }
+        if self.pending || self.sweep.is_some() { Instant::ZERO } else { self.wake }
     }
 }

@@ -194,7 +194,7 @@ impl Spd {
         };
         let entry = match (matched, self.entries.get(at)) {
             (Match::Yes, Some(entry)) => entry,
-            //= rfc4301#7.2
+            //= rfc4301#7.3
             (Match::Unknown, Some(_)) => return Verdict::Unknown,
             //= rfc4301#5.1
             _ => return Verdict::NoPolicy,
@@ -243,3 +243,6 @@ impl Spd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ use crate::sa::{Direction, Handle, InstallError, Lifetimes, Mode, Outer, SaParam
 use crate::selector::Selector;
 use crate::spd::PolicyId;
 
+/// Shortest interval of NAT keepalives.
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+
 /// Something to tell the control path about an SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
@@ -285,7 +288,8 @@ impl Sa {
     pub(crate) fn keepalive_at(&self) -> Instant {
         match (&self.half, self.encap, self.keepalive) {
             (Half::Out(out), Some(_), Some(interval)) if !self.meter.expired => {
-                self.meter.last_used.max(out.keepalive_sent) + interval
+                // Never so short that asking is all there is to do.
+                self.meter.last_used.max(out.keepalive_sent) + interval.max(KEEPALIVE_MIN)
             }
             _ => Instant::NEVER,
         }
