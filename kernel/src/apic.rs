@@ -27,6 +27,8 @@ const ID: usize = 0x20;
 const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS_VECTOR: usize = 0xf0;
+const COMMAND_LOW: usize = 0x300;
+const COMMAND_HIGH: usize = 0x310;
 const LVT_TIMER: usize = 0x320;
 const LVT_LINT0: usize = 0x350;
 const LVT_LINT1: usize = 0x360;
@@ -157,6 +159,22 @@ pub(crate) fn set_alarm(deadline: u64) {
     let span = deadline.saturating_sub(time::now());
     let count = u128::from(span) * u128::from(RATE.load(Ordering::Relaxed)) / 1_000_000;
     apic.write(INITIAL_COUNT, u32::try_from(count).unwrap_or(u32::MAX).max(1));
+}
+
+/// Sends this CPU a non-maskable interrupt.
+pub(crate) fn send_nmi() {
+    const NMI: u32 = 4 << 8 | 1 << 14;
+    let Some(apic) = APIC.get() else { return };
+    match &apic.registers {
+        Registers::Memory(window) => {
+            window.write32(COMMAND_HIGH, apic.id << 24);
+            window.write32(COMMAND_LOW, NMI);
+        }
+        // SAFETY: x2APIC mode is on, where the command is one register; an NMI is fatal, and reported.
+        Registers::Msr => unsafe {
+            cpu::wrmsr(X2APIC + COMMAND_LOW as u32 / 16, u64::from(apic.id) << 32 | u64::from(NMI));
+        },
+    }
 }
 
 /// Identifier of this CPU, as a message-signalled interrupt names its destination.

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the UART is reached by port I/O")]
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -21,8 +22,11 @@ const RECEIVED: u8 = 1 << 0;
 const TRANSMIT_EMPTY: u8 = 1 << 5;
 /// Bytes that the transmitter takes once it is empty.
 const FIFO: usize = 16;
-/// Looks at the line status before a byte is given up: a dead line must not stop the gateway.
+/// Looks at the line status before the line is taken for stuck: its other end has stopped reading.
 const PATIENCE: u32 = 100_000;
+
+/// Set while the line is stuck. What is written meanwhile is lost, because it must not stop the gateway.
+static STUCK: AtomicBool = AtomicBool::new(false);
 
 /// The serial line. It has no state of its own: any number of values may write.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +64,14 @@ impl Serial {
         unsafe { cpu::inb(COM1 + LINE_STATUS) }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are. They are lost if the other end of the line does not read.
     pub fn send(self, bytes: &[u8]) {
         for burst in bytes.chunks(FIFO) {
-            let mut patience = PATIENCE;
-            while Self::status() & TRANSMIT_EMPTY == 0 && patience > 0 {
-                patience -= 1;
-                core::hint::spin_loop();
+            let looks = if STUCK.load(Ordering::Relaxed) { 1 } else { PATIENCE };
+            let empty = (0..looks).any(|_| Self::status() & TRANSMIT_EMPTY != 0);
+            STUCK.store(!empty, Ordering::Relaxed);
+            if !empty {
+                return;
             }
             for &byte in burst {
                 // SAFETY: COM1's transmit register; the UART does no DMA.

@@ -67,7 +67,7 @@ const NAMES: [&str; 32] = [
 const PAGE_FAULT: u64 = 14;
 
 /// Ends the run if a report is already being written, for then the reporter itself has failed.
-fn begin(what: &str) {
+pub(crate) fn begin(what: &str) {
     if BEGUN.fetch_add(1, Ordering::Relaxed) != 0 {
         Serial.send(b"\nfailed while reporting: ");
         Serial.send(what.as_bytes());

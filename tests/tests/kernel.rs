@@ -32,11 +32,13 @@ struct Machine<'a> {
     cpu: &'a str,
     memory: &'a str,
     arguments: &'a [&'a str],
+    /// A reset ends QEMU, with the status of a power-off.
+    reset_ends: bool,
 }
 
 impl Default for Machine<'_> {
     fn default() -> Self {
-        Self { machine: "q35", cpu: "max", memory: "32M", arguments: &[] }
+        Self { machine: "q35", cpu: "max", memory: "32M", arguments: &[], reset_ends: true }
     }
 }
 
@@ -46,15 +48,10 @@ impl Machine<'_> {
         assert!(image.is_file(), "no image at {}: run `cargo xtask image`", image.display());
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-M", self.machine, "-accel", "tcg", "-cpu", self.cpu, "-m", self.memory]);
-        command.args([
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-no-reboot",
-        ]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]);
+        if self.reset_ends {
+            command.arg("-no-reboot");
+        }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         command.args(self.arguments).arg("-kernel").arg(image);
         command.args(["-append", &format!("selftest={name}")]);
@@ -163,6 +160,18 @@ fn exceptions_are_named_and_located() {
 }
 
 #[test]
+fn a_non_maskable_interrupt_is_reported() {
+    dies("nmi", TRAP, &["FATAL non-maskable interrupt (vector 2", "selftest::run+0x"]);
+}
+
+#[test]
+fn a_trap_inside_a_report_ends_the_run_all_the_same() {
+    let run = Machine::default().selftest("trap-in-report");
+    assert!(run.console.contains("failed while reporting: invalid opcode"), "{}", run.console);
+    assert_eq!(run.status, TRAP);
+}
+
+#[test]
 fn running_out_of_memory_has_a_report_and_a_code() {
     dies(
         "out-of-memory",
@@ -212,6 +221,15 @@ fn vector_state_is_on_where_the_cpu_has_it() {
 fn memory_comes_back() {
     for memory in ["16M", "32M", "3G"] {
         Machine { memory, ..Machine::default() }.passes("memory");
+    }
+}
+
+#[test]
+fn a_reset_starts_again_and_a_power_off_ends() {
+    for machine in ["q35", "pc", "microvm"] {
+        // Without -no-reboot QEMU ends only if the machine really switches itself off.
+        let line = Machine { machine, reset_ends: false, ..Machine::default() }.passes("reboot");
+        assert!(line.contains("this is the second boot"), "{line}");
     }
 }
 

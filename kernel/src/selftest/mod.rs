@@ -12,7 +12,7 @@ use core::arch::asm;
 use core::fmt::Write;
 use core::hint::black_box;
 
-use crate::{Exit, Machine, console, cpu, idle, mem, power, rng, time};
+use crate::{Exit, Machine, apic, console, cpu, idle, mem, power, report, rng, time};
 
 mod msix;
 mod pages;
@@ -23,7 +23,7 @@ type Outcome = Result<String, String>;
 type Check = fn(&Machine) -> Outcome;
 
 /// Things that must not be survived.
-const FATAL: [(&str, fn()); 11] = [
+const FATAL: [(&str, fn()); 13] = [
     ("write-text", write_text),
     ("write-rodata", write_rodata),
     ("execute-data", execute_data),
@@ -33,12 +33,14 @@ const FATAL: [(&str, fn()); 11] = [
     ("lost-stack", lost_stack),
     ("divide", divide),
     ("invalid-opcode", invalid_opcode),
+    ("nmi", apic::send_nmi),
+    ("trap-in-report", trap_in_report),
     ("out-of-memory", out_of_memory),
     ("panic", panic),
 ];
 
 /// Things that must be right.
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("pages", pages::check),
     ("timer", timer),
     ("clock", clock),
@@ -46,6 +48,7 @@ const CHECKS: [(&str, Check); 9] = [
     ("vectors", vectors),
     ("memory", memory),
     ("modules", modules),
+    ("reboot", reboot),
     ("msix", msix::check),
     ("speed", speed::check),
 ];
@@ -131,6 +134,11 @@ fn divide() {
 fn invalid_opcode() {
     // SAFETY: none; the CPU must refuse.
     unsafe { asm!("ud2") };
+}
+
+fn trap_in_report() {
+    report::begin("selftest");
+    invalid_opcode();
 }
 
 fn out_of_memory() {
@@ -257,6 +265,23 @@ fn memory(_: &Machine) -> Outcome {
         largest >> 10
     );
     expect(leak == 0 && refused && largest > before.free / 2, text)
+}
+
+/// Resets the machine, once: the CMOS memory, which survives, remembers.
+fn reboot(_: &Machine) -> Outcome {
+    const FREE_BYTE: u8 = 0x7e;
+    const MARK: u8 = 0xa5;
+    // SAFETY: index and data port of the CMOS memory; the byte belongs to nobody.
+    let mark = unsafe {
+        cpu::outb(0x70, FREE_BYTE);
+        cpu::inb(0x71)
+    };
+    if mark == MARK {
+        return Ok("this is the second boot".into());
+    }
+    // SAFETY: as above; the index still stands.
+    unsafe { cpu::outb(0x71, MARK) };
+    power::reboot()
 }
 
 /// What the loader brought: command line and modules.

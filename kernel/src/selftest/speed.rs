@@ -50,6 +50,10 @@ pub(super) fn check(_: &Machine) -> Outcome {
     let scan = nanoseconds(1, || {
         black_box(pci::enumerate().count());
     });
+    let function = pci::enumerate().last();
+    let sizing = nanoseconds(1, || {
+        black_box(function.map(|function| function.bar(5)));
+    });
     let status = nanoseconds(100, || {
         black_box(console::Serial.receive());
     });
@@ -58,7 +62,7 @@ pub(super) fn check(_: &Machine) -> Outcome {
     });
     let random = rng::Rng::new().map_or(0, |mut rng| nanoseconds(100, || rng.fill(black_box(&mut to[..32]))));
     Ok(format!(
-        "{line}\n  now {now} ns, configuration read {config} ns, enumeration {scan} ns, console poll {status} ns, \
+        "{line}\n  now {now} ns, configuration read {config} ns, enumeration {scan} ns, sizing a BAR {sizing} ns, console poll {status} ns, \
          2 KiB from the heap and back {allocation} ns, 32 random bytes {random} ns"
     ))
 }
