@@ -56,6 +56,8 @@ causes! {
     MartianDestination = "martian_destination",
     /// Claims to come from one of our own addresses.
     OwnSource = "own_source",
+    /// From or to a link-local address, and not for us: must not cross a router.
+    LinkScope = "link_scope",
     /// To a group that we are no member of.
     NotJoined = "not_joined",
     /// Nothing that we answer when it comes by broadcast or multicast.

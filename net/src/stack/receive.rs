@@ -102,10 +102,9 @@ impl Stack {
             return Err(Cause::NotJoined);
         }
         //= rfc4291#2.5.6
-        // Link-local addresses must not cross a router.
-        let crosses = address::is_link_local_v6(src) && !address::is_link_local_v6(dst);
-        if crosses && !self.is_local(dst) {
-            return Err(Cause::MartianSource);
+        let link_scope = address::is_link_local_v6(src) || address::is_link_local_v6(dst);
+        if link_scope && !self.is_local(dst) {
+            return Err(Cause::LinkScope);
         }
         if src.is_ipv4() && parsed.header_len > ipv4::HEADER {
             check_options(packet.get(ipv4::HEADER..parsed.header_len).unwrap_or(&[]))?;

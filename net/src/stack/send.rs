@@ -111,6 +111,10 @@ impl Stack {
         if dst.is_multicast() {
             return Err(Cause::GroupForward);
         }
+        //= rfc4291#2.5.6
+        if address::is_link_local_v6(dst) && !self.is_own(src) {
+            return Err(Cause::LinkScope);
+        }
         let Some((port, next_hop)) = self.route(dst, packet.meta.port) else {
             let group = self.is_group(dst);
             return Err(if group { Cause::GroupForward } else { Cause::NoRoute });

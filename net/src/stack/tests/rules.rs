@@ -74,7 +74,9 @@ fn addresses_that_must_not_be_there() {
         ("::", "2001:db8:a::1", Cause::MartianSource),
         ("ff02::1", "2001:db8:9::9", Cause::MartianSource),
         ("::ffff:10.0.0.1", "2001:db8:9::9", Cause::MartianSource),
-        ("fe80::ff:fe00:a", "2001:db8:9::9", Cause::MartianSource),
+        ("fe80::ff:fe00:a", "2001:db8:9::9", Cause::LinkScope),
+        ("2001:db8:a::2", "fe80::fe", Cause::LinkScope),
+        ("fe80::ff:fe00:a", "fe80::fe", Cause::LinkScope),
         ("fe80::ff:fe00:1", "2001:db8:a::1", Cause::OwnSource),
         ("2001:db8:a::2", "::1", Cause::MartianDestination),
         ("2001:db8:a::2", "ff02::1:ff99:9999", Cause::NotJoined),
@@ -171,6 +173,8 @@ fn what_cannot_be_sent_is_counted() {
     tight.append(bytes.len()).unwrap().copy_from_slice(&bytes);
     let _ = sent(&mut stack, 0);
     assert_eq!(stack.send(NOW, tight), Err(Cause::NoHeadroom));
+    let transit = fixture::udp("2001:db8:a::2", "fe80::ff:fe00:a", [7, 8], b"x");
+    assert_eq!(stack.send(NOW, Packet::from_bytes(&transit)), Err(Cause::LinkScope));
     assert_eq!(stack.send(NOW, Packet::from_bytes(&[0x45])), Err(Cause::IpShort));
     assert_eq!(stack.send(NOW, Packet::from_bytes(&[])), Err(Cause::IpVersion));
 }
