@@ -140,6 +140,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_carry_out_of_the_carry() {
+        // Two words of all ones and the number one: adding the carries of bit 63 carries once more.
+        let mut bytes = [0xff; 24];
+        bytes[16..].copy_from_slice(&1u64.to_ne_bytes());
+        assert_eq!(u16::from_be_bytes(of(&bytes)), naive(&bytes));
+    }
+
     proptest! {
         #[test]
         fn equals_the_naive_sum(bytes: Vec<u8>, split in 0usize..64) {

@@ -72,6 +72,7 @@ impl Pool {
     }
 
     /// An empty packet with [`HEADROOM`], or nothing if the stock is used up.
+    #[inline]
     pub fn take(&self) -> Option<Packet> {
         let buf = self.free.borrow_mut().pop()?;
         Some(Packet {
@@ -84,12 +85,14 @@ impl Pool {
     }
 
     /// Buffers in stock.
+    #[inline]
     pub fn available(&self) -> usize {
         self.free.borrow().len()
     }
 }
 
 impl Drop for Packet {
+    #[inline]
     fn drop(&mut self) {
         if let Some(home) = self.home.take() {
             home.borrow_mut().push(core::mem::take(&mut self.buf));
@@ -115,37 +118,44 @@ impl Packet {
     }
 
     /// The bytes of the packet.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.buf[self.head..self.tail]
     }
 
     /// The bytes of the packet.
+    #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.buf[self.head..self.tail]
     }
 
     /// Length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.tail - self.head
     }
 
     /// Whether there are no bytes.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.head == self.tail
     }
 
     /// Bytes that [`Packet::push`] can still take.
+    #[inline]
     pub fn headroom(&self) -> usize {
         self.head
     }
 
     /// Bytes that [`Packet::append`] can still take.
+    #[inline]
     pub fn tailroom(&self) -> usize {
         self.buf.len() - self.tail
     }
 
     /// Grows the packet by `n` bytes at the front and returns them, content undefined; `None` (and no
     /// change) if the headroom is too small.
+    #[inline]
     #[must_use]
     pub fn push(&mut self, n: usize) -> Option<&mut [u8]> {
         self.head = self.head.checked_sub(n)?;
@@ -153,6 +163,7 @@ impl Packet {
     }
 
     /// Removes `n` bytes from the front; false (and no change) if there are fewer.
+    #[inline]
     #[must_use]
     pub fn pull(&mut self, n: usize) -> bool {
         let enough = n <= self.len();
@@ -164,6 +175,7 @@ impl Packet {
 
     /// Grows the packet by `n` bytes at the end and returns them, content undefined; `None` (and no
     /// change) if the tailroom is too small.
+    #[inline]
     #[must_use]
     pub fn append(&mut self, n: usize) -> Option<&mut [u8]> {
         if n > self.tailroom() {
@@ -174,6 +186,7 @@ impl Packet {
     }
 
     /// Cuts the packet to `n` bytes; false (and no change) if it is shorter.
+    #[inline]
     #[must_use]
     pub fn truncate(&mut self, n: usize) -> bool {
         let enough = n <= self.len();
