@@ -271,7 +271,7 @@ fn check_fragment(
     if header_len + end > usize::from(u16::MAX) {
         return Err(Malformed::FragmentBeyond(end));
     }
-    //= rfc1858#3.1
+    //= rfc1858#3.2
     // With offset 8 (in bytes) a TCP fragment overlays the flags of a header cut short (RFC 3128).
     let beside = protocol == proto::TCP && offset == 8;
     if beside || (offset == 0 && payload.len() < least_first(protocol)) {

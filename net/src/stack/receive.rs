@@ -81,7 +81,7 @@ impl Stack {
     fn check(&self, packet: &[u8], parsed: &Parsed) -> Result<(), Cause> {
         let Flow { src, dst, .. } = parsed.flow;
         if !address::is_source(src) {
-            //= rfc4861#7.2.2
+            //= rfc4862#5.4.2
             // Who looks for a duplicate of its address has none yet.
             let probing = src == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
                 && parsed.flow.proto == proto::ICMPV6
