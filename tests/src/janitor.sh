@@ -17,7 +17,7 @@ while read -r kind what; do
     dir) dir=$what ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 for space in $spaces; do
   [ -e "/run/netns/$space" ] || continue
   for try in 1 2 3 4 5 6 7 8 9 10; do

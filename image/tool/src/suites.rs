@@ -58,6 +58,7 @@ const SUITES: &[Suite] = &[
         "strongSwan in a namespace against the image: PSK, tunnels in UDP, rekeys, deletes, refusals",
     ),
     system("linux", "Linux's own ESP in User-Mode Linux against the image: native tunnel and transport mode"),
+    system("run", "cargo xtask run with root and without, to its end, interrupted and killed: nothing stays"),
     system(
         "decoder",
         "scapy and tshark read our ESP; forgeries are dropped and counted each under its cause",
