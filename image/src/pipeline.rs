@@ -75,9 +75,13 @@ impl Gateway {
         }
         match self.ipsec.check_clear(&parsed.flow) {
             Ok(()) => Some((packet, parsed)),
-            Err(drop) if drop.cause == ipsec::Cause::FragmentUnmatched && parsed.fragment.is_some() => {
+            Err(drop) if drop.cause == ipsec::Cause::FragmentUnmatched => {
+                if parsed.fragment.is_none() {
+                    self.counters.count(Cause::PortsUnreadable);
+                    return None;
+                }
                 let (packet, parsed) = self.whole(now, packet, parsed)?;
-                self.ipsec.check_clear(&parsed.flow).is_ok().then_some((packet, parsed))
+                self.admit(now, packet, parsed)
             }
             Err(_) => None,
         }

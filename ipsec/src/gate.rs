@@ -120,17 +120,18 @@ impl Ipsec {
         Outbound::Discard
     }
 
-    /// Whether an inbound packet in the clear may pass: only if a BYPASS policy covers it.
-    /// [`Cause::FragmentUnmatched`] says that its whole datagram might: reassemble and ask again, or drop.
+    /// Whether an inbound packet in the clear may pass: only if a BYPASS policy covers it. Drops are counted,
+    /// but for [`Cause::FragmentUnmatched`], which is no verdict yet: reassemble the datagram and ask again.
+    /// If that is the answer for a whole datagram, its ports are unreadable: drop and count it.
     //= rfc4301#5.2
     #[inline]
     pub fn check_clear(&mut self, flow: &Flow) -> Result<(), Drop> {
         let cause = match self.spd.lookup(&flow.reversed()) {
             Verdict::Bypass => return Ok(()),
+            Verdict::Unknown => return Err(Cause::FragmentUnmatched.into()),
             Verdict::Protect(..) => Cause::ClearForProtected,
             Verdict::Discard => Cause::PolicyDiscard,
             Verdict::NoPolicy => Cause::NoPolicy,
-            Verdict::Unknown => Cause::FragmentUnmatched,
         };
         self.engine.drops.count(cause);
         Err(cause.into())

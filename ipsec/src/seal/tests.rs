@@ -190,5 +190,8 @@ fn hard_limits_are_never_passed() {
             assert_eq!(pair.seal(&inner(40)), Err(Cause::Expired), "{limits:?}");
         }
         assert_eq!(pair.a.stats(pair.out).unwrap().sequence, packets);
+        let (handle, spi, direction) = (pair.out, SPI, Direction::Out);
+        assert_eq!(pair.a.poll(NOW), Some(crate::Event::HardLimit { handle, spi, direction }));
+        assert_eq!(pair.a.poll(NOW), None);
     }
 }
