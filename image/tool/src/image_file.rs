@@ -13,6 +13,8 @@ use std::{fs, io};
 /// The image's budget, in bytes of the shipped file.
 pub(crate) const BUDGET: u64 = 2 << 20;
 
+const UNNAMED: &str = "(constants unnamed)";
+
 /// Why there is no image.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -153,6 +155,9 @@ fn report(elf: &Elf<'_>, shipped: u64) -> String {
             continue;
         }
         last = Some(symbol.address);
+        if crate_of(&symbol.name) == UNNAMED {
+            continue;
+        }
         *crates.entry(crate_of(&symbol.name)).or_default() += symbol.size;
         named += symbol.size;
     }
@@ -165,23 +170,25 @@ fn report(elf: &Elf<'_>, shipped: u64) -> String {
     for (name, size) in rows {
         let _ = writeln!(out, "{name:<22} {size:>11}");
     }
-    let _ = writeln!(out, "{:<22} {:>11}", "(constants unnamed)", allocated(true).saturating_sub(named));
+    let _ = writeln!(out, "{:<22} {:>11}", UNNAMED, allocated(true).saturating_sub(named));
     let _ = writeln!(out, "{:<22} {:>11}", "(zeroed at boot)", allocated(false));
     let share = shipped as f64 * 100.0 / BUDGET as f64;
     let _ = writeln!(out, "ravelin.elf {shipped} bytes, {share:.1} % of the budget of {BUDGET}");
     out
 }
 
-/// The crate that a mangled name belongs to: the first path segment, of the implementing type if it is an impl.
+/// The crate that a mangled name belongs to: the first path segment; for an implementation that of the type, or of the
+/// trait where the type is a primitive or a parameter.
 fn crate_of(mangled: &str) -> String {
     let name = format!("{:#}", demangle(mangled));
     if name == mangled {
-        return "(assembly and builtins)".into();
+        let constant = name.starts_with("anon.") || name.starts_with(".L");
+        return if constant { UNNAMED } else { "(assembly and builtins)" }.into();
     }
-    let path = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let path = ["dyn ", "mut ", "const "].iter().fold(path, |path, word| path.trim_start_matches(word));
-    let end = path.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(path.len());
-    path.get(..end).unwrap_or(path).to_string()
+    // `<&mut [T] as core::fmt::Debug>::fmt`: the first word that a path goes on from.
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+    let first = words.filter_map(|word| word.split_once("::")).find(|(first, _)| !first.is_empty());
+    first.map_or("core", |(first, _)| first).to_string()
 }
 
 #[cfg(test)]

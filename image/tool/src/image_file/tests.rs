@@ -67,7 +67,8 @@ fn the_crate_is_the_first_path_segment() {
     for (name, expected) in [
         ("_ZN4core3fmt5write17h0123456789abcdefE", "core"),
         ("_ZN52_$LT$net..flow..Flow$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE", "net"),
-        ("_ZN44_$LT$$RF$T$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE", "T"),
+        ("_ZN44_$LT$$RF$T$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE", "core"),
+        ("anon.0123456789abcdef.12", UNNAMED),
         ("memcpy", "(assembly and builtins)"),
     ] {
         assert_eq!(crate_of(name), expected);
