@@ -37,6 +37,27 @@ fn cuts_as_scapy_does_and_puts_together_again() {
 }
 
 #[test]
+fn a_piece_is_cut_into_pieces_of_the_same_datagram() {
+    let mut stack = stack();
+    for (text, more_at_end) in [(PIECES[1], true), (PIECES[2], false)] {
+        let whole = Flow::parse(&hex(text)).unwrap().fragment.unwrap();
+        let pieces = cut(&mut stack, Packet::from_bytes(&hex(text)), 28).unwrap();
+        let mut offset = whole.offset;
+        for (index, piece) in pieces.iter().enumerate() {
+            let fragment = Flow::parse(piece).unwrap().fragment.unwrap();
+            let more = index + 1 < pieces.len() || more_at_end;
+            assert_eq!((fragment.ident, fragment.offset, fragment.more), (whole.ident, offset, more));
+            offset += piece.len() as u16 - 20;
+        }
+        assert_eq!(offset - whole.offset, hex(text).len() as u16 - 20);
+    }
+    // An IPv6 fragment is the source's affair.
+    let mut fragment = Packet::from_bytes(&hex(fixture::FRAGMENT6));
+    fragment.meta.fragment_size = Some(56);
+    assert_eq!(stack.fragment(fragment, 1280, &mut |_| {}), Err(Cause::ExtensionHeaders));
+}
+
+#[test]
 fn who_may_be_fragmented() {
     let mut stack = stack();
     let mut df = hex(WHOLE);
