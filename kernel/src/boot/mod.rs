@@ -77,6 +77,12 @@ unsafe fn bytes_at(range: Range<u64>) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize) }
 }
 
+/// Where `bytes` lie.
+fn address_range(bytes: &[u8]) -> Range<u64> {
+    let range = bytes.as_ptr_range();
+    range.start as u64..range.end as u64
+}
+
 /// What boot.s has mapped. Nothing that the loader points to may lie beyond.
 pub(crate) const MAPPED: u64 = 1 << 30;
 
@@ -85,8 +91,8 @@ fn loaded(range: Range<u64>) -> &'static [u8] {
     if range.start == 0 || range.end > MAPPED || range.start > range.end {
         return &[];
     }
-    // SAFETY: mapped by boot.s, written by the loader before the first instruction, and reserved or below
-    // the first MiB, which is never given out.
+    // SAFETY: mapped by boot.s and written by the loader before the first instruction. What is kept of it is
+    // reserved below; the rest is read before any memory is given out.
     unsafe { bytes_at(range) }
 }
 
@@ -109,7 +115,7 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
     else {
         refuse(format_args!("no PVH start info at {start_info:#x}"))
     };
-    let command_line = loaded(info.command_line..(info.command_line + 4096).min(MAPPED));
+    let command_line = loaded(info.command_line..info.command_line.saturating_add(4096).min(MAPPED));
     let command_line = command_line.split(|&byte| byte == 0).next().unwrap_or_default();
     let command_line = core::str::from_utf8(command_line).unwrap_or_default();
     let modules = loaded(info.module_list());
@@ -117,15 +123,21 @@ pub unsafe fn start(start_info: u64, first_tsc: u64, image: Image, main: fn(Mach
 
     let symbols = symbol_table(image.data.end);
     let mut reserved = Ranges::default();
-    let mut fits = reserved.push(image.text.start..image.data.end) && reserved.push(symbols.clone());
+    let mut fits = true;
+    for range in [image.text.start..image.data.end, symbols.clone()] {
+        fits &= reserved.push(range);
+    }
+    for kept in [command_line.as_bytes(), modules] {
+        fits &= reserved.push(address_range(kept));
+    }
     for module in start_info::modules(modules) {
         fits &= reserved.push(module);
     }
     if !fits {
         refuse(format_args!("too many modules"));
     }
-    // SAFETY: the one call, with 1 GiB mapped; reserved covers the image, its symbols and the modules, and
-    // what else the loader points to lies below the first MiB, which is never given out.
+    // SAFETY: the one call, with 1 GiB mapped; reserved covers the image, its symbols, the command line, the
+    // modules and their list. Nothing else of the loader's is used from here on.
     if let Err(error) = unsafe { mem::init(&map, &reserved, image) } {
         refuse(format_args!("{error}"));
     }
