@@ -130,9 +130,14 @@ impl Gateway {
         self.watch(now, Point::BeforeOpen, &packet);
         let Ok(opened) = self.ipsec.open(now, &mut packet) else { return };
         packet.meta.sa_in = Some(opened.handle.bits());
+        // That the outer packet came in pieces says nothing about the inner one.
+        packet.meta.fragment_size = None;
         self.watch(now, Point::AfterOpen, &packet);
         self.hint(now, opened.handle);
         let parsed = opened.parsed;
+        if self.stack.admit(&packet, &parsed).is_err() {
+            return;
+        }
         if self.stack.is_local(parsed.flow.dst) {
             if let Some((packet, parsed)) = self.whole(now, packet, parsed) {
                 let encapsulated = parsed.flow.proto == proto::ESP

@@ -10,6 +10,7 @@ pub mod capture;
 pub mod charon;
 pub mod decoder;
 pub mod error;
+pub mod lab;
 pub mod namespace;
 pub mod paths;
 pub mod ping;
