@@ -13,8 +13,8 @@ pub mod host;
 pub mod packet;
 mod setup;
 
-use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use core::cell::{Cell, RefCell};
+use core::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 

@@ -1,6 +1,6 @@
 //! A station on a wire: `net`'s stack for ARP, ND, fragments and echo, and an inbox.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use net::loopback::Port;
 use net::{

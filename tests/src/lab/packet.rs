@@ -1,6 +1,6 @@
 //! Packets for the lab, built and read with smoltcp's wire types rather than with `net`'s own.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use net::wire::{Icmpv4Packet, Icmpv6Packet, IpProtocol, Ipv4Packet, Ipv6Packet, UdpPacket};
 

@@ -1,8 +1,8 @@
 //! What a story varies: algorithm, mode, families, UDP encapsulation, selectors, limits; and the
 //! configuration file that says so to the gateway.
 
-use std::fmt::Write;
-use std::net::IpAddr;
+use core::fmt::Write;
+use core::net::IpAddr;
 
 use super::addr;
 use super::esp::{self, Sa};

@@ -1,6 +1,6 @@
 //! Traffic that is meant to pass: both ways, every family inside and outside, every algorithm.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use ravelin_tests::lab::esp::{ALGORITHMS, IPV4, IPV6};
 use ravelin_tests::lab::packet::{Header, echo, proto, read, udp};
