@@ -39,6 +39,22 @@ fn the_last_hop_from_the_far_side_is_told_through_the_tunnel() {
     }
 }
 
+/// The address that routing suggests for the error is the outside port's, which no policy covers.
+#[test]
+fn an_error_takes_an_address_that_the_tunnel_carries() {
+    let local_ts = "10.5.0.0/24,10.2.0.0/24,fd05::/64,fd02::/64";
+    for (far, nowhere, own) in [("10.1.0.5", "10.5.0.7", "10.2.0.1"), ("fd01::5", "fd05::7", "fd02::1")] {
+        let mut lab = Lab::new("error_source", Setup { local_ts, ..Setup::default() }).warm_up();
+        lab.peer_sends(&udp(LAST_HOP, (addr(far), 1), (addr(nowhere), 2), b"traceroute"));
+        lab.run_short();
+        let told = lab.peer_receives();
+        assert_eq!(told.len(), 1, "{:?}", lab.drops());
+        let told = read(&told[0].1.bytes);
+        assert_eq!((told.src, told.dst), (addr(own), addr(far)));
+        assert!(told.icmp().is_some(), "with a correct checksum");
+    }
+}
+
 #[test]
 fn a_host_that_is_not_there() {
     let mut lab = Lab::new("not_there", Setup::default()).warm_up();
