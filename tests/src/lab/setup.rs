@@ -71,13 +71,13 @@ impl Setup {
     }
 
     /// The peer's SAs: the one it sends by, the one it receives by.
-    pub(super) fn peer_sas(&self) -> (Sa, Sa) {
+    pub fn peer_sas(&self) -> (Sa, Sa) {
         let sa = |spi| Sa::new(self.algorithm, &self.key(spi), spi, self.esn);
         (sa(SPI_IN), sa(SPI_OUT))
     }
 
     /// The gateway's configuration.
-    pub(super) fn config(&self) -> String {
+    pub fn config(&self) -> String {
         let mut text = format!(
             r#"
 [gateway]
