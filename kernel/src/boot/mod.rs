@@ -186,5 +186,6 @@ fn devices(rsdp: u64) -> Result<(), mem::NoMemory> {
     time::calibrate::run(facts.pm_timer);
     time::set_wall_clock(facts.century);
     rng::init();
-    pci::init(facts.ecam)
+    let reduced = matches!(facts.soft_off, Some(acpi::SoftOff::Reduced { .. }));
+    pci::init(facts.ecam, reduced)
 }

@@ -131,6 +131,18 @@ pub fn probe(config: &impl Config, index: u8) -> Result<Bar, BarError> {
     Ok(Bar { index, address: u64::from(high) << 32 | u64::from(low & !flags), size, kind })
 }
 
+/// Places a memory BAR at `address`, which is a multiple of its size. Decoding is off meanwhile.
+pub(super) fn place(config: &impl Config, bar: &Bar, address: u64) {
+    let offset = FIRST_BAR + u16::from(bar.index) * 4;
+    let command = config.command();
+    config.write_command(command & !(IO | MEMORY));
+    config.write32(offset, address as u32);
+    if let BarKind::Memory { wide: true, .. } = bar.kind {
+        config.write32(offset + 4, (address >> 32) as u32);
+    }
+    config.write_command(command);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::config::tests::Model;

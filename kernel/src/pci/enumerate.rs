@@ -9,12 +9,12 @@ const MULTIFUNCTION: u8 = 0x80;
 const BRIDGE: u8 = 1;
 
 /// All functions, bus by bus in the order their bridges were met.
-pub fn enumerate() -> impl Iterator<Item = Function> {
+pub fn enumerate() -> impl Iterator<Item = Function> + Clone {
     Walk::new(Space)
 }
 
 /// A set of bus numbers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Buses([u64; 4]);
 
 impl Buses {
@@ -36,6 +36,7 @@ impl Buses {
     }
 }
 
+#[derive(Clone)]
 struct Walk<F> {
     space: F,
     seen: Buses,

@@ -1,6 +1,6 @@
 //! PCI functions: configuration space by ECAM or by the legacy ports, enumeration, base address registers,
 //! capabilities, MSI-X (PCI 3.0 chapter 6, PCI Express base 7.5). Buses and BARs stay where firmware has placed them;
-//! on a machine whose firmware does not (QEMU's microvm) there is no PCI.
+//! where it has placed no BAR at all (QEMU's microvm), that is done here.
 #![expect(unsafe_code, reason = "configuration space is MMIO or I/O ports")]
 
 use spin::{Mutex, Once};
@@ -13,6 +13,7 @@ pub mod bar;
 pub mod config;
 mod enumerate;
 pub mod msix;
+mod place;
 
 pub use bar::{Bar, BarError, BarKind};
 pub use config::{Capability, Config};
@@ -61,11 +62,24 @@ const LEGACY_LEN: u16 = 256;
 /// Bytes of configuration space of a PCI Express function.
 const EXPRESS_LEN: u16 = 4096;
 
-/// Chooses the way to configuration space.
-pub(crate) fn init(ecam: Option<Ecam>) -> Result<(), NoMemory> {
+/// Where QEMU's microvm has its only bus. Its tables have no MCFG: they say it in the DSDT's bytecode, which nobody
+/// runs here.
+const MICROVM: Ecam = Ecam { base: 0xe000_0000, first_bus: 0, last_bus: 0 };
+/// QEMU's generic host bridge (vendor 1b36, device 0008), the first function of that bus.
+const MICROVM_BRIDGE: u32 = 0x0008_1b36;
+
+/// Chooses the way to configuration space, and places the BARs if firmware has not. A machine without the fixed
+/// hardware of a PC (`reduced`) has no legacy ports either.
+pub(crate) fn init(ecam: Option<Ecam>, reduced: bool) -> Result<(), NoMemory> {
+    let mut taken = None;
+    let ecam = match ecam {
+        None if reduced => microvm()?,
+        known => known,
+    };
     let access = match ecam {
         Some(Ecam { base, first_bus, last_bus }) => {
             let len = (usize::from(last_bus) + 1) << 20;
+            taken = Some(base..base.saturating_add(len as u64));
             // SAFETY: MCFG says that this is configuration space.
             let window = unsafe { mem::map_mmio(base, len) }?;
             Access::Ecam { window, first_bus, last_bus }
@@ -73,7 +87,15 @@ pub(crate) fn init(ecam: Option<Ecam>) -> Result<(), NoMemory> {
         None => Access::Ports,
     };
     ACCESS.call_once(|| access);
+    place::place_all(enumerate().filter(|function| function.address.bus == 0).map(|f| f.config()), taken);
     Ok(())
+}
+
+/// microvm's configuration space, if its host bridge answers there.
+fn microvm() -> Result<Option<Ecam>, NoMemory> {
+    // SAFETY: nobody else's: on this kind of machine RAM ends below, and what answers is looked at before use.
+    let window = unsafe { mem::map_mmio(MICROVM.base, 1 << 20) }?;
+    Ok((window.read32(0) == MICROVM_BRIDGE).then_some(MICROVM))
 }
 
 impl Address {

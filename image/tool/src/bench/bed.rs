@@ -35,6 +35,8 @@ const BRIDGE: &str = "br0";
 /// Last octets of the gateway's two hardware addresses.
 const OUTSIDE_MAC: u8 = 1;
 const INSIDE_MAC: u8 = 2;
+/// Last octet of the hardware address of either bridge.
+const BRIDGE_MAC: u8 = 0xff;
 
 /// How often the initiator repeats a request that was not answered: the resolution of the boot figures.
 const RETRANSMIT: &str = "retransmit_timeout = 0.02\n  retransmit_base = 1.0\n  retransmit_tries = 2000";
@@ -211,6 +213,8 @@ fn wire(outside: &Namespace, inside: &Namespace) -> Result<()> {
         namespace.sysctl("net.ipv6.conf.all.disable_ipv6", "1")?;
         namespace.sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
         namespace.bridge(BRIDGE)?;
+        // A bridge without an address of its own takes its first port's, and that forgets the neighbours.
+        namespace.ip(&format!("link set {BRIDGE} address {}", qemu::mac(BRIDGE_MAC)))?;
         namespace.address(BRIDGE, &address)?;
         namespace.ip(&format!("neigh replace {gateway} lladdr {} dev {BRIDGE}", qemu::mac(mac)))?;
     }
