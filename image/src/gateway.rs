@@ -12,6 +12,7 @@ use rand_core::CryptoRng;
 use crate::cause::Counters;
 use crate::config::{Protection, Side};
 use crate::negotiation::Pair;
+use crate::quiet::Quiet;
 use crate::slots::Slots;
 use crate::tap::{Point, Tap};
 
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub(crate) pairs: BTreeMap<u32, Pair>,
     /// Authenticated IKE SAs and their connections.
     pub(crate) ike_sas: BTreeMap<IkeId, String>,
+    /// Lines about refused peers.
+    pub(crate) refusals: Quiet,
     pub(crate) counters: Counters,
     pub(crate) tap: Option<Box<dyn Tap>>,
     pub(crate) started: Instant,

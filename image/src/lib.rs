@@ -27,6 +27,7 @@ mod icmp;
 mod negotiation;
 mod own;
 mod pipeline;
+mod quiet;
 mod setup;
 mod slots;
 mod status;

@@ -108,7 +108,7 @@ impl Gateway {
                         self.move_peer(inbound, encap.remote);
                     }
                 }
-                Output::Event(event) => self.note(&event),
+                Output::Event(event) => self.note(now, &event),
                 Output::KeyLog(keys) => self.log_keys(&keys),
                 Output::Wake(at) => {
                     self.ike_wake = Instant(at.0);
@@ -251,7 +251,7 @@ impl Gateway {
         }
     }
 
-    fn note(&mut self, event: &IkeEvent) {
+    fn note(&mut self, now: Instant, event: &IkeEvent) {
         match event {
             IkeEvent::IkeUp { ike, connection, peer, remote } => {
                 self.ike_sas.insert(*ike, connection.clone());
@@ -274,7 +274,11 @@ impl Gateway {
             IkeEvent::PeerMoved { ike, remote } => {
                 log::info!("IKE SA {}: the peer is at {remote} now", ike.0)
             }
-            IkeEvent::Refused { remote, notify } => log::warn!("IKE: {remote} refused with {notify:?}"),
+            IkeEvent::Refused { remote, notify } => match self.refusals.admit(now) {
+                Some(0) => log::warn!("IKE: {remote} refused with {notify:?}"),
+                Some(n) => log::warn!("IKE: {remote} refused with {notify:?}; {n} more before"),
+                None => {}
+            },
             IkeEvent::PeerRefused { ike, notify } => {
                 log::warn!("IKE SA {}: the peer refused with {notify:?}", ike.0)
             }

@@ -16,6 +16,7 @@ use rand_core::CryptoRng;
 use crate::cause::Counters;
 use crate::config::{self, Action, Config, CopyDscp, Direction, ManualSa, Protection, Source};
 use crate::gateway::{ChildRule, Gateway, Port, Rule};
+use crate::quiet::Quiet;
 use crate::slots::{Sends, Slot, Slots};
 
 /// What a port's device says about itself.
@@ -133,6 +134,7 @@ impl Gateway {
             slots: Slots::default(),
             pairs: BTreeMap::new(),
             ike_sas: BTreeMap::new(),
+            refusals: Quiet::default(),
             counters: Counters::default(),
             tap: None,
             started: now,
