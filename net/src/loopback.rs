@@ -292,6 +292,10 @@ mod tests {
         assert_eq!(mixed, numbers(1000, 7, Faults { reorder: 100, displacement: 4, ..Faults::default() }));
         assert_ne!(mixed, numbers(1000, 8, Faults { reorder: 100, displacement: 4, ..Faults::default() }));
         assert!(!mixed.is_sorted());
+        // Four frames may pass, and those held at the same time.
+        let latest =
+            mixed.iter().enumerate().map(|(at, number)| at.saturating_sub(usize::from(*number))).max();
+        assert!(latest.is_some_and(|late| (3..=8).contains(&late)), "{latest:?}");
         mixed.sort_unstable();
         assert_eq!(mixed, all);
         let damaged = numbers(1000, 7, Faults { damage: 100, ..Faults::default() });

@@ -179,6 +179,12 @@ fn udp_is_checked_and_handed_on() {
             Local::Dropped(cause) => assert_eq!((header, cause), (40, Cause::UdpChecksum)),
             other => panic!("{other:?}"),
         }
+        // Not even where the sum comes to what zero stands for.
+        let zero = fixture::udp(src, dst, [500, 4500], &[0, 0]);
+        let complement = &zero[header + 6..header + 8];
+        let zero = fixture::udp(src, dst, [500, 4500], complement);
+        assert_eq!(zero[header + 6..header + 8], [0, 0]);
+        assert_eq!(matches!(local(&mut stack, &zero), Local::Udp(..)), header == 20, "{src}");
         // The device has done the sum.
         let mut trusted = Packet::from_bytes(&bad);
         trusted.meta.checksum_ok = true;

@@ -85,10 +85,36 @@ fn arp_that_must_not_be_believed() {
     assert_eq!(with(28, &[10, 2, 0, 2], 0), Cause::NeighbourRefused);
     assert_eq!(with(28, &[10, 1, 0, 255], 0), Cause::NeighbourRefused);
     assert_eq!(with(38, &[10, 1, 0, 3], 0), Cause::NotTarget);
+    // Ours, but of the other port.
+    assert_eq!(with(38, &[203, 0, 113, 1], 0), Cause::NotTarget);
     assert_eq!(with(0, &[], 1), Cause::NeighbourRefused);
     assert_eq!(with(22, &[1], 0), Cause::ArpMalformed);
     assert_eq!(with(21, &[3], 0), Cause::ArpMalformed);
     assert_eq!(refused(&mut stack, frame(0, &hex(ARP_REQUEST)[..41])), Cause::ArpMalformed);
+}
+
+#[test]
+fn a_reply_without_a_question_proves_nothing() {
+    for (unasked, questions) in [(true, 1), (false, 0)] {
+        let mut stack = bare();
+        // It has asked us: known, but not proven to hear us.
+        stack.receive(NOW, frame(0, &hex(ARP_REQUEST)));
+        let mut reply = hex(ARP_REQUEST);
+        reply[..6].copy_from_slice(&INSIDE.0);
+        reply[21] = 2;
+        let packet = Packet::from_bytes(&fixture::udp("10.1.0.1", "10.1.0.2", [7, 8], b"x"));
+        if unasked {
+            stack.receive(NOW, frame(0, &reply));
+            stack.send(NOW, packet).unwrap();
+        } else {
+            // Sending has begun the wait for a sign of life; now it is one.
+            stack.send(NOW, packet).unwrap();
+            stack.receive(NOW, frame(0, &reply));
+        }
+        let _ = sent(&mut stack, 0);
+        stack.poll(Instant::from_secs(105));
+        assert_eq!(sent(&mut stack, 0).len(), questions, "{unasked}");
+    }
 }
 
 #[test]
@@ -158,6 +184,8 @@ fn neighbour_discovery_that_must_not_be_believed() {
     assert_eq!(with(79, 0, true), Cause::NdMalformed);
     assert_eq!(with(77, 9, true), Cause::NotTarget);
     assert_eq!(with(22, 0x20, true), Cause::NeighbourRefused);
+    // Ours, but of the other port.
+    assert_eq!(with(77, 2, true), Cause::NotTarget);
     // Router advertisement.
     assert_eq!(with(54, 134, true), Cause::IcmpUnhandled);
     // Claims our own address.
