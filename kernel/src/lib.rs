@@ -78,6 +78,12 @@ macro_rules! entry {
             #[global_allocator]
             static HEAP: $crate::mem::heap::KernelHeap = $crate::mem::heap::KernelHeap;
 
+            // Lints of the whole workspace see dependencies with the features that host tools ask of them,
+            // `std` included, which brings a panic handler of its own.
+            #[cfg(clippy)]
+            extern crate std;
+
+            #[cfg(not(clippy))]
             #[panic_handler]
             fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
                 $crate::report::panic(info)
