@@ -21,7 +21,9 @@ pub(super) fn show(
 ) -> Result<(), Error> {
     let (inside, outside) = (site.namespace("i")?, site.namespace("o")?);
     println!("  inside host {} in {}, peer {} in {}", plan.host, inside.name(), plan.peer, outside.name());
-    outside.address("lo", &plan.peer_host.to_string())?;
+    for address in &plan.peer_addresses {
+        outside.address("lo", &address.to_string())?;
+    }
     let mut gateway = boot(site, plan, &plan.text, |number, port| match port.side {
         Side::Inside => Port::tap(number, &inside, "gateway", &[&plan.host.to_string()]),
         Side::Outside => Port::tap(number, &outside, "gateway", &[&plan.peer.to_string()]),

@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) host: Address,
     /// A host behind the peer.
     pub(crate) peer_host: IpAddr,
+    /// One address in each of the peer's networks; strongSwan wants to own one to route by.
+    pub(crate) peer_addresses: Vec<IpAddr>,
     /// The networks of the tunnel as the configuration writes them, gateway's first.
     pub(crate) nets: (String, String),
     /// What strongSwan is told; its child is called `net`.
@@ -111,6 +113,14 @@ pub(crate) fn plan(path: &Path) -> Result<Plan, Error> {
         inside,
         host,
         peer_host: host_of(&remote),
+        peer_addresses: child
+            .remote_ts
+            .iter()
+            .filter_map(|spec| match spec {
+                SelectorSpec::Fixed(selector) => Some(host_of(selector)),
+                SelectorSpec::Dynamic { .. } => None,
+            })
+            .collect(),
         nets: (network(&local), network(&remote)),
         connection,
         text,
