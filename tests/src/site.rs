@@ -68,10 +68,14 @@ impl Site {
             janitor: Mutex::new(Some(janitor)),
         }));
         site.tell(&format!("dir {}", site.dir().display()));
+        if std::env::var_os("RAVELIN_KEEP").is_some() {
+            site.keep();
+        }
         Ok(site)
     }
 
-    /// The scratch directory. It is removed with the site unless the test panics or [`Site::keep`] was called.
+    /// The scratch directory. It is removed with the site unless the test panics, [`Site::keep`] was called,
+    /// or `RAVELIN_KEEP` is set.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }

@@ -39,6 +39,7 @@ const LOADED: &[&str] = &[
     "net/xfrm/xfrm_algo",
     "net/xfrm/xfrm_user",
     "net/ipv4/esp4",
+    "lib/crc-ccitt",
     "net/ipv6/ipv6",
     "net/ipv6/esp6",
 ];
@@ -98,6 +99,8 @@ impl Uml {
         let process = Process::spawn(site, &dir, command)?;
         let mut uml = Uml { process, commands: 0 };
         uml.process.expect_line("^READY", Duration::from_secs(60))?;
+        let boot = uml.process.transcript().text();
+        demand(!boot.contains("xtask: inserting"), "every kernel module to load", boot)?;
         if !guest.connections.is_empty() {
             let said = uml.sh("cat /run/swanctl.out", Duration::from_secs(10))?;
             demand(said.contains("successfully loaded"), "the guest's strongSwan to load", said)?;
