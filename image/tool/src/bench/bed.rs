@@ -7,7 +7,8 @@
 //!  10.9.0.1 br0 ─ tap ─ 10.9.0.2  gateway  10.2.0.1 ─ tap ─ br0 10.2.0.10
 //! ```
 //!
-//! The bridges are there before QEMU, so the initiator is already trying while the gateway boots.
+//! The bridges are there before QEMU, and pings are under way while the gateway boots. The initiator starts when the
+//! gateway says that it answers IKE: then no pace of retransmission is in the figures, and no early refusal.
 
 use super::appliance::Appliance;
 use super::error::{Error, Result};
@@ -20,7 +21,7 @@ use ravelin_tests::process::{Process, describe};
 use ravelin_tests::qemu::{self, Machine, Port, Qemu};
 use ravelin_tests::site::Site;
 use ravelin_tests::swanctl::{Child, Connection};
-use ravelin_tests::transcript::Line;
+use ravelin_tests::transcript::{Line, Transcript};
 use std::process::Command;
 use std::time::Instant;
 
@@ -38,8 +39,9 @@ const INSIDE_MAC: u8 = 2;
 /// Last octet of the hardware address of either bridge.
 const BRIDGE_MAC: u8 = 0xff;
 
-/// How often the initiator repeats a request that was not answered: the resolution of the boot figures.
-const RETRANSMIT: &str = "retransmit_timeout = 0.02\n  retransmit_base = 1.0\n  retransmit_tries = 2000";
+/// Repeats what was not answered, at a pace that no responder takes for a flood: under a flood strongSwan asks for
+/// cookies, and is seconds late.
+const RETRANSMIT: &str = "retransmit_timeout = 0.1\n  retransmit_base = 1.0\n  retransmit_tries = 100";
 /// The harness logs every packet and every key; a bench does not.
 const QUIET_LOG: &str =
     "filelog { log {\n default = 0\n ike = 0\n chd = 0\n cfg = 0\n knl = 0\n esp = 0\n } }";
@@ -50,7 +52,7 @@ const NO_OFFLOADS: &str = "csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_
 
 const IMAGE_CONFIG: &str = include_str!("image.toml");
 
-/// How often a bed that waits for its first ping looks whether QEMU is still there.
+/// How often a bed that waits for a line looks whether QEMU is still there.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// A gateway under test.
@@ -174,29 +176,30 @@ impl Bed {
         let (outside, inside) = (site.namespace("o")?, site.namespace("i")?);
         wire(&outside, &inside)?;
         let charon = Charon::start_with(&outside, &[initiator()], &[RETRANSMIT, QUIET_LOG])?;
-        let _initiate = initiate(&outside, &charon)?;
         let ping = outside.spawn("ping", "ping", &["-n", "-i", "0.01", "-I", FAR_HOST, NEAR_HOST])?;
         let machine = machine(&site, gateway, size, appliance.as_ref(), &outside, &inside)?;
         let mut qemu = machine.start(&site, "qemu")?;
-        let started = qemu.console().started();
-        let Some(reply) = first_reply(&ping, &mut qemu, gateway.patience()) else {
+        let console = qemu.console().clone();
+        let deadline = Instant::now() + gateway.patience();
+        let seen = |line: Option<Line>| {
             let gateway = format!("{} with {} MiB", gateway.name(), size.memory);
-            return Err(Error::NoPing { gateway, console: qemu.console().tail() });
+            line.ok_or_else(|| Error::NoPing { gateway, console: console.tail() })
         };
+        let ready = seen(line(&console, gateway.ready_line(), &mut qemu, deadline))?.at;
+        let _initiate = initiate(&outside, &charon)?;
+        let reply = seen(line(ping.transcript(), "bytes from", &mut qemu, deadline))?;
+        let first_ping = (ping.started() + reply.at).saturating_duration_since(console.started());
         let processor = qemu.usage().cpu;
-        let first_ping = (ping.started() + reply.at).saturating_duration_since(started);
-        let ready = qemu.expect_line(gateway.ready_line(), Duration::from_secs(1))?.at;
         let associations = charon.list_sas()?;
         demand(associations.contains("INSTALLED, TUNNEL"), "a tunnel that the ping took", associations)?;
         Ok(Self { outside, inside, qemu, times: Times { ready, first_ping, processor }, _charon: charon })
     }
 }
 
-/// The first line of `ping` that reports a reply; none when QEMU ends or `patience` passes before.
-fn first_reply(ping: &Process, qemu: &mut Qemu, patience: Duration) -> Option<Line> {
-    let deadline = Instant::now() + patience;
+/// The first line of `transcript` that has `pattern`; none when QEMU ends or `deadline` passes before.
+fn line(transcript: &Transcript, pattern: &str, qemu: &mut Qemu, deadline: Instant) -> Option<Line> {
     while Instant::now() < deadline && qemu.process().poll().is_none() {
-        if let Ok(line) = ping.expect_line("bytes from", LOOK) {
+        if let Ok(line) = transcript.expect_from(0, pattern, LOOK) {
             return Some(line);
         }
     }
@@ -230,7 +233,7 @@ fn initiator() -> Connection {
     Connection { proposals: "aes128gcm16-prfsha256-ecp256".to_owned(), ..connection }
 }
 
-/// Asks for the tunnel until it stands: a gateway that is up but not configured yet refuses.
+/// Asks for the tunnel until it stands.
 fn initiate(outside: &Namespace, charon: &Charon) -> Result<Process> {
     let command = charon.swanctl_command(&["--initiate", "--child", "net"]);
     let mut script = String::new();
