@@ -96,3 +96,6 @@ impl CookieJar {
         secret.is_some_and(|secret| secret.cookie(remote, spi_i, nonce).ct_eq(cookie).into())
     }
 }
+
+#[cfg(test)]
+mod tests;

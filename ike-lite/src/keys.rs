@@ -75,3 +75,6 @@ impl IkeKeys {
         (Zeroizing::new(initiator.to_vec()), Zeroizing::new(responder.to_vec()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,3 +90,6 @@ pub(crate) fn choose<'c>(
     }
     best.map(|(_, child, selectors)| (child, selectors))
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,3 +276,6 @@ pub(crate) fn esp_offer(our: &EspProposal) -> Vec<Transform> {
     transforms.extend(our.esn.iter().map(|esn| Esn(*esn).transform()));
     transforms
 }
+
+#[cfg(test)]
+mod tests;

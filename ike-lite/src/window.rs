@@ -138,3 +138,6 @@ pub(crate) struct Path {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
 }
+
+#[cfg(test)]
+mod tests;
