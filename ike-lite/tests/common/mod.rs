@@ -1,6 +1,6 @@
 //! What the tests share: a responder with a clock ([`Host`]), and an initiator of the tests' own ([`Initiator`]),
 //! which derives its keys by itself and does only what it is told.
-#![allow(dead_code, clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
+#![allow(dead_code, unreachable_pub, clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 
 pub mod initiator;
 
@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 use ike_lite::{
-    Cause, Child, ChildSa, Command, Config, Connection, Datagram, Endpoint, Event, Identity, IdentityMatch, Instant,
-    NotifyType, Output, Psk, SelectorSpec, Spi, TrafficSelector,
+    Cause, Child, ChildSa, Command, Config, Connection, Datagram, Endpoint, Event, Identity, IdentityMatch,
+    Instant, NotifyType, Output, Psk, SelectorSpec, Spi, TrafficSelector,
 };
 
 pub use initiator::Initiator;
