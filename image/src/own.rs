@@ -27,6 +27,21 @@ impl Gateway {
         }
     }
 
+    /// Clears DF of an outer IPv4 packet and gives it an identification, which only packets that are cut
+    /// need (RFC 6864, section 4). Other packets stay as they are.
+    pub(crate) fn allow_cutting(&mut self, packet: &mut Packet) {
+        let bytes = packet.bytes_mut();
+        if bytes.first() != Some(&VERSION_4) {
+            return;
+        }
+        self.ident = self.ident.wrapping_add(1);
+        put(bytes, ipv4::IDENT, self.ident.to_be_bytes());
+        put(bytes, ipv4::FLAGS, [0, 0]);
+        put(bytes, ipv4::CHECKSUM, [0, 0]);
+        let sum = net::checksum::of(bytes.get(..ipv4::HEADER).unwrap_or_default());
+        put(bytes, ipv4::CHECKSUM, sum);
+    }
+
     fn udp(&self, src: SocketAddr, dst: SocketAddr, parts: [&[u8]; 2]) -> Option<Packet> {
         let payload: usize = parts.iter().map(|part| part.len()).sum();
         let header = if src.is_ipv4() { ipv4::HEADER } else { ipv6::HEADER };

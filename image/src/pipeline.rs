@@ -277,7 +277,7 @@ impl Gateway {
         // IPv6 has no path below 1280: such packets go through the tunnel in pieces of the outer packet.
         let least = ipv6::MIN_MTU;
         if parsed.flow.dst.is_ipv6() && packet.len() <= usize::from(least) {
-            return self.seal(now, packet, handle);
+            return self.seal_to_be_cut(now, packet, handle);
         }
         self.counters.count(Cause::TooBigForTunnel);
         let told = if parsed.flow.dst.is_ipv6() { limit.max(least) } else { limit };
@@ -299,15 +299,26 @@ impl Gateway {
         (slot.limit, slot.tunnel && slot.sends.is_some_and(|sends| sends.cut_inside))
     }
 
-    fn seal(&mut self, now: Instant, mut packet: Packet, handle: Handle) {
-        self.watch(now, Point::BeforeSeal, &packet);
-        if self.ipsec.seal(now, handle, &mut packet).is_err() {
-            return;
+    fn seal(&mut self, now: Instant, packet: Packet, handle: Handle) {
+        if let Some(packet) = self.sealed(now, packet, handle) {
+            let _ = self.stack.send(now, packet);
         }
+    }
+
+    /// As [`Self::seal`], and lets an outer IPv4 packet be cut although the inner packet counts as one with DF.
+    fn seal_to_be_cut(&mut self, now: Instant, packet: Packet, handle: Handle) {
+        let Some(mut packet) = self.sealed(now, packet, handle) else { return };
+        self.allow_cutting(&mut packet);
+        let _ = self.stack.send(now, packet);
+    }
+
+    fn sealed(&mut self, now: Instant, mut packet: Packet, handle: Handle) -> Option<Packet> {
+        self.watch(now, Point::BeforeSeal, &packet);
+        self.ipsec.seal(now, handle, &mut packet).ok()?;
         self.watch(now, Point::AfterSeal, &packet);
         // The outer packet is ours: what was known of the inner one no longer holds.
         packet.meta.fragment_size = None;
         packet.meta.sa_in = None;
-        let _ = self.stack.send(now, packet);
+        Some(packet)
     }
 }

@@ -45,22 +45,25 @@ fn the_sender_is_told_and_what_it_is_told_fits() {
 
 #[test]
 fn ipv6_senders_are_told_1280_at_least() {
-    // Through this link 1280 does not fit: the outer packet is cut instead.
-    let mut lab =
-        Lab::new("ipv6_1280", Setup { outer_v6: true, outside_mtu: 1280, ..Setup::default() }).warm_up();
-    let (host, far) = (addr("fd02::10"), addr("fd01::5"));
-    let packet = |length: usize| udp(Header::default(), (host, 1), (far, 2), &vec![7; length - 48]);
-    lab.inside.send(lab.now, &packet(1281));
-    lab.run_short();
-    let told = lab.inside_receives();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].mtu(), Some(1280));
-    lab.inside.send(lab.now, &packet(1280));
-    lab.run_short();
-    let received = lab.peer_receives();
-    assert_eq!(received.len(), 1, "arrives, in pieces of the outer packet");
-    assert_eq!(received[0].1.bytes.len(), 1280);
-    assert!(lab.peer.arrived.iter().filter(|packet| read(packet).is_fragment).count() >= 2);
+    // Through these links 1280 does not fit: the outer packet is cut instead, over IPv4 against the DF that it
+    // would have from an inner IPv6 packet.
+    for (outer_v6, encap, outside_mtu) in [(true, false, 1280), (false, false, 1300), (false, true, 1300)] {
+        let setup = Setup { outer_v6, encap, outside_mtu, ..Setup::default() };
+        let mut lab = Lab::new("ipv6_1280", setup).warm_up();
+        let (host, far) = (addr("fd02::10"), addr("fd01::5"));
+        let packet = |length: usize| udp(Header::default(), (host, 1), (far, 2), &vec![7; length - 48]);
+        lab.inside.send(lab.now, &packet(1281));
+        lab.run_short();
+        let told = lab.inside_receives();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].mtu(), Some(1280));
+        lab.inside.send(lab.now, &packet(1280));
+        lab.run_short();
+        let received = lab.peer_receives();
+        assert_eq!(received.len(), 1, "arrives, in pieces of the outer packet: {:?}", lab.drops());
+        assert_eq!(received[0].1.bytes.len(), 1280);
+        assert!(lab.peer.arrived.iter().filter(|packet| read(packet).is_fragment).count() >= 2);
+    }
 }
 
 #[test]
