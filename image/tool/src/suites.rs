@@ -54,6 +54,10 @@ const SUITES: &[Suite] = &[
     },
     system("kernel", "the image in QEMU: page rights, traps, clocks, interrupts, entropy, exit codes"),
     system(
+        "start",
+        "the image from power-on to the main loop: refusals by exit code, console, an idle machine sleeps",
+    ),
+    system(
         "strongswan",
         "strongSwan in a namespace against the image: PSK, tunnels in UDP, rekeys, deletes, refusals",
     ),
