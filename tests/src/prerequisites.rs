@@ -71,6 +71,7 @@ impl Need {
             Need::Appliance => vec![
                 ("/usr/bin/mmdebstrap", "mmdebstrap"),
                 ("/usr/bin/cpio", "cpio"),
+                ("/usr/bin/zstd", "zstd"),
                 ("/usr/bin/iperf3", "iperf3"),
                 ("/usr/bin/ldd", "libc-bin"),
             ],

@@ -17,6 +17,7 @@ use error::{Error, Result};
 
 use crate::image_file;
 use core::time::Duration;
+use ravelin_tests::prerequisites::{self, Need};
 use ravelin_tests::process::run;
 use report::{Host, Report, Row};
 use std::process::{Command, ExitCode};
@@ -36,6 +37,8 @@ cargo xtask bench check [NAME…]
 
 /// The benches.
 pub(crate) const NAMES: [&str; 3] = ["boot", "footprint", "forward"];
+
+const NEEDS: &[Need] = &[Need::Root, Need::Network, Need::Qemu, Need::StrongSwan, Need::Appliance];
 
 /// Longest wait for a quiet machine before a sample.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -129,8 +132,11 @@ pub(crate) fn command(arguments: &[String]) -> ExitCode {
 /// `Ok(false)` when a goal was to be kept and is not.
 fn main(arguments: &[String]) -> Result<bool> {
     let mut options = Options::parse(arguments)?;
-    if !options.check_only && std::env::var_os("RAVELIN_IMAGE").is_none() {
-        image_file::build()?;
+    if !options.check_only {
+        prerequisites::check(NEEDS)?;
+        if std::env::var_os("RAVELIN_IMAGE").is_none() {
+            image_file::build()?;
+        }
     }
     let mut all_met = true;
     for name in options.names.clone() {

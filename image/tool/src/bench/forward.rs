@@ -1,7 +1,7 @@
 //! What crosses the tunnel in a second: datagrams of 64 and 1372 bytes of payload (1372 makes the largest packet that
 //! the initiator's tunnel device takes whole) and one TCP stream, both ways, ours beside the appliance.
 //!
-//! A datagram rate is searched: doubled until more than 1 % is lost, then halved in towards the bound. The row is the
+//! A datagram rate is searched: doubled until more than 1 % is lost twice, then halved in towards the bound. The row is the
 //! highest rate that arrived with at most 1 % lost; where there is none, the highest rate that arrived at all. Every
 //! run starts each gateway anew, one after the other, so that a slow minute of the machine hits all of them.
 
@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 const PAYLOADS: [u32; 2] = [64, 1372];
 /// Highest loss in percent at which a rate counts as carried.
 const BEARABLE_LOSS: f64 = 1.0;
-/// The search's first rate and its end, in packets per second. The end is what a single-threaded iperf3 can send.
+/// The search's first rate and its end, in packets per second. The end is beyond what an iperf3 can send.
 const FIRST_RATE: u32 = 2_000;
-const LAST_RATE: u32 = 64_000;
+const LAST_RATE: u32 = 128_000;
 /// Steps of the search after the first loss: the answer is then known to about 6 %.
 const HALVINGS: u32 = 4;
 const DATAGRAM_SECONDS: u32 = 2;
@@ -86,7 +86,8 @@ fn carried(mut try_rate: impl FnMut(u32) -> Result<Datagrams>) -> Result<f64> {
         Ok(bearable)
     };
     let mut high = FIRST_RATE;
-    while high < LAST_RATE && bearable(high)? {
+    // One hiccup of the machine is no limit of the gateway: a first loss gets a second look.
+    while high < LAST_RATE && (bearable(high)? || bearable(high)?) {
         high *= 2;
     }
     let mut low = high / 2;
@@ -144,6 +145,16 @@ mod tests {
             let found = carried(gateway(capacity)).expect("no transfer fails");
             assert!(found <= capacity && found > 0.93 * capacity, "{capacity}: {found}");
         }
+    }
+
+    #[test]
+    fn one_hiccup_is_no_limit() {
+        let (mut tries, mut gateway) = (0, gateway(30_000.0));
+        let found = carried(|rate| {
+            tries += 1;
+            if tries == 2 { Ok(Datagrams { lost_percent: 5.0, ..gateway(rate)? }) } else { gateway(rate) }
+        });
+        assert!(found.expect("no transfer fails") > 27_000.0);
     }
 
     #[test]
