@@ -48,6 +48,14 @@ fn the_reference_works_as_it_stands() {
 }
 
 #[test]
+fn the_smallest_gateway_of_the_readme_works() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let config = read(example.expect("an example")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.policies.len(), 1, "the child, and nothing in the clear");
+}
+
+#[test]
 fn the_reference_works_with_everything_in_force() {
     let config = read(&uncommented()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.sas.len(), 2);
