@@ -3,7 +3,8 @@
 //! (about the newest child or IKE SA), `quit`.
 //!
 //! Usage: `responder ADDRESS [--ike PROPOSALS] [--esp PROPOSALS] [--psk SECRET] [--local-ts CIDR,..] [--remote-ts CIDR,..]
-//! [--transport] [--encap] [--dpd SECONDS] [--rekey SECONDS] [--cookie N] [--local-id ID] [--remote-id ID] [--dump FILE]`
+//! [--transport] [--encap] [--dpd SECONDS] [--rekey SECONDS] [--cookie N] [--local-id ID] [--remote-id ID] [--delay MILLISECONDS]
+//! [--dump FILE]`. `--delay` holds back what is sent, so that requests of both ends cross.
 #![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, missing_docs)]
 
 use std::fs::File;
@@ -39,7 +40,11 @@ struct Options {
     address: IpAddr,
     config: Config,
     dump: Option<File>,
+    delay: Duration,
 }
+
+/// What is held back, each with its time: local port, peer, message.
+type Held = Vec<(std::time::Instant, u16, SocketAddr, Vec<u8>)>;
 
 fn options() -> Options {
     let mut args = std::env::args().skip(1);
@@ -48,6 +53,7 @@ fn options() -> Options {
     let mut connection = Connection::new("gw", Psk::new(b"0123456789abcdef-shared"));
     connection.local_id = Some(Identity::Fqdn("b.test".into()));
     let mut dump = None;
+    let mut delay = Duration::ZERO;
     let mut config = Config { keylog: true, ..Config::default() };
     while let Some(option) = args.next() {
         let mut value = || args.next().expect("a value");
@@ -64,17 +70,19 @@ fn options() -> Options {
             "--cookie" => config.limits.cookie_threshold = value().parse().expect("number"),
             "--local-id" => connection.local_id = Some(Identity::Fqdn(value())),
             "--remote-id" => connection.remote_id = IdentityMatch::Is(Identity::Fqdn(value())),
+            "--delay" => delay = Duration::from_millis(value().parse().expect("milliseconds")),
             "--dump" => dump = Some(File::create(value()).expect("dump file")),
             other => panic!("unknown option {other}"),
         }
     }
     connection.children.push(child);
     config.connections.push(connection);
-    Options { address, config, dump }
+    Options { address, config, dump, delay }
 }
 
 fn main() {
-    let Options { address, config, mut dump } = options();
+    let Options { address, config, mut dump, delay } = options();
+    let mut held = Held::new();
     let mut seed = [0; 32];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut seed)).expect("random octets");
     let mut rng = ChaCha20Rng::from_seed(seed);
@@ -102,7 +110,7 @@ fn main() {
                 let Some(bytes) = bytes else { continue };
                 log(&mut dump, "in", remote, bytes);
                 endpoint.handle(now, &mut rng, Datagram { local, remote, bytes });
-                drain(&mut endpoint, now, &mut rng, &sockets, &mut dump, &mut ike, &mut child);
+                drain(&mut endpoint, now, &mut rng, delay, &mut held, &mut dump, &mut ike, &mut child);
             }
         }
         while let Ok(line) = lines.try_recv() {
@@ -115,9 +123,19 @@ fn main() {
                 _ => continue,
             };
             endpoint.command(now, &mut rng, command);
-            drain(&mut endpoint, now, &mut rng, &sockets, &mut dump, &mut ike, &mut child);
+            drain(&mut endpoint, now, &mut rng, delay, &mut held, &mut dump, &mut ike, &mut child);
         }
-        drain(&mut endpoint, now, &mut rng, &sockets, &mut dump, &mut ike, &mut child);
+        drain(&mut endpoint, now, &mut rng, delay, &mut held, &mut dump, &mut ike, &mut child);
+        for (_, port, remote, bytes) in held.extract_if(.., |(due, ..)| *due <= std::time::Instant::now()) {
+            let (socket, bytes) = if port == 4500 {
+                (&sockets[1], [&MARKER[..], &bytes].concat())
+            } else {
+                (&sockets[0], bytes)
+            };
+            if let Err(error) = socket.send_to(&bytes, remote) {
+                println!("send to {remote}: {error}");
+            }
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -128,11 +146,13 @@ fn log(dump: &mut Option<File>, way: &str, peer: SocketAddr, bytes: &[u8]) {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn drain(
     endpoint: &mut Endpoint,
     now: Instant,
     rng: &mut ChaCha20Rng,
-    sockets: &[UdpSocket; 2],
+    delay: Duration,
+    held: &mut Held,
     dump: &mut Option<File>,
     ike: &mut Option<ike_lite::IkeId>,
     child: &mut Option<ike_lite::Spi>,
@@ -142,14 +162,7 @@ fn drain(
             Output::Wake(_) => return,
             Output::Transmit { local, remote, bytes } => {
                 log(dump, "out", remote, &bytes);
-                let result = if local.port() == 4500 {
-                    sockets[1].send_to(&[&MARKER[..], &bytes].concat(), remote)
-                } else {
-                    sockets[0].send_to(&bytes, remote)
-                };
-                if let Err(error) = result {
-                    println!("send to {remote}: {error}");
-                }
+                held.push((std::time::Instant::now() + delay, local.port(), remote, bytes));
             }
             Output::InstallChild(sa) => {
                 *child = Some(sa.spi_in);
