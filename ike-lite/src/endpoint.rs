@@ -173,7 +173,10 @@ impl Endpoint {
         let Outcome { next, born, initial_contact } = outcome;
         if initial_contact && let Some(Session::Established(state)) = &next {
             let (peer, connection) = (state.peer.clone(), state.connection);
+            let before = self.outputs.len();
             self.replace_others(now, rng, &peer, connection);
+            // What the new one put out comes after: its children take the place of the old ones'.
+            self.outputs.rotate_left(before);
         }
         for session in next.into_iter().chain(born) {
             let own = session.own_spi();

@@ -7,7 +7,7 @@ use common::initiator::clear_error;
 use common::{Host, Initiator, LOCAL, PSK, REMOTE, config, established_with, fixed};
 use ike_lite::wire::ke::KeyExchange;
 use ike_lite::wire::{Chain, ChainBuilder, Header, PayloadType};
-use ike_lite::{Cause, Connection, IdentityMatch, Mode, NotifyType, Psk, SelectorSpec};
+use ike_lite::{Cause, Command, Connection, IdentityMatch, Mode, NotifyType, Psk, SelectorSpec};
 
 #[test]
 fn the_wrong_key_is_told_so_and_leaves_nothing() {
@@ -145,21 +145,24 @@ fn under_load_a_cookie_is_demanded_first() {
 
 #[test]
 fn half_open_ike_sas_are_bounded_and_forgotten() {
-    let mut config = config();
-    config.limits.half_open = 20;
-    config.limits.half_open_per_peer = 5;
-    config.limits.cookie_threshold = 1000;
-    let mut host = Host::new(config);
-    let mut answered = 0;
-    for peer in 0..10u8 {
-        for seed in 0..10u8 {
-            let request = Initiator::seeded(peer * 16 + seed).init_request();
-            answered += host.deliver_from(([10, 9, 1, peer], 500).into(), &request).len();
+    for (all, each, expected) in [(20, 100, 20), (100, 5, 50)] {
+        let mut config = config();
+        config.limits.half_open = all;
+        config.limits.half_open_per_peer = each;
+        config.limits.cookie_threshold = 1000;
+        let mut host = Host::new(config);
+        let mut answered = 0;
+        for peer in 0..10u8 {
+            for seed in 0..10u8 {
+                let request = Initiator::seeded(peer * 16 + seed).init_request();
+                answered += host.deliver_from(([10, 9, 1, peer], 500).into(), &request).len();
+            }
         }
+        assert_eq!((answered, host.endpoint.load()), (expected, (expected, expected)));
+        host.sleep(31);
+        assert_eq!(host.endpoint.load(), (0, 0));
     }
-    assert_eq!((answered, host.endpoint.load()), (20, (20, 20)));
-    host.sleep(31);
-    assert_eq!(host.endpoint.load(), (0, 0));
+    let mut host = Host::new(config());
     let huge = {
         let peer = Initiator::new();
         let mut chain = peer.init_chain();
@@ -241,6 +244,9 @@ fn a_translated_peer_may_move_and_another_may_not() {
         assert_eq!(host.moved, expected);
         host.deliver_from((REMOTE, 4500).into(), &genuine);
         assert_eq!(host.moved, expected, "the repetition of an old request");
+        // Our own requests go to where the peer is now.
+        host.command(Command::DeleteChild { spi: host.installed[0].spi_in });
+        assert_eq!(host.sent[0].0, if translated { elsewhere } else { (REMOTE, 4500).into() });
     }
 }
 
@@ -258,4 +264,26 @@ fn the_configuration_is_checked() {
     assert!(matches!(bad.check(), Err(ike_lite::ConfigError::NoSelectors { .. })));
     bad.connections[0].children[0].remote_ts = vec![SelectorSpec::DYNAMIC];
     assert!(bad.check().is_ok());
+}
+
+#[test]
+fn initial_contact_ends_the_old_before_the_new_begins() {
+    let (mut host, _) = established_with(config());
+    let mut peer = Initiator::seeded(9);
+    peer.initial_contact = true;
+    let response = host.ask(&peer.init_request());
+    peer.on_init_response(&response);
+    let request = peer.auth_request();
+    let datagram = ike_lite::Datagram { local: host.local, remote: (REMOTE, 500).into(), bytes: &request };
+    host.endpoint.handle(host.now, &mut host.rng, datagram);
+    let mut order = Vec::new();
+    loop {
+        match host.endpoint.poll(host.now, &mut host.rng) {
+            ike_lite::Output::Wake(_) => break,
+            ike_lite::Output::InstallChild(_) => order.push("install"),
+            ike_lite::Output::RemoveChild { .. } => order.push("remove"),
+            _ => {}
+        }
+    }
+    assert_eq!(order, ["remove", "install"]);
 }

@@ -202,6 +202,21 @@ fn a_child_that_we_are_closing_is_not_rekeyed() {
 }
 
 #[test]
+fn crossing_deletes_after_our_rekey_name_no_half() {
+    let (mut host, mut peer) = established();
+    let (old, old_peer) = (host.installed[0].spi_in, peer.spi_in);
+    let sent = host.command(Command::SoftLimit { spi: old });
+    let (_, _, answer) = answer_child_rekey(&mut peer, &sent[0], &[9; 32]);
+    let sent = host.deliver(&answer);
+    assert_eq!(deleted(&peer, &sent[0]), [old.0]);
+    let response = host.ask(&peer.delete_child_request(&[old_peer]));
+    assert_eq!(peer.open(&response).chain().payloads().count(), 0);
+    confirm_delete(&mut host, &mut peer, &sent[0], old_peer);
+    host.sleep(3);
+    assert_eq!(host.live().len(), 1);
+}
+
+#[test]
 fn refusals_of_our_rekey() {
     for (notify, again, gone) in [
         (NotifyType::TEMPORARY_FAILURE, true, false),

@@ -55,3 +55,6 @@ pub enum Error {
         payload: PayloadType,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,12 @@
 
 pub mod initiator;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
+use ike_lite::wire::PayloadType;
 use ike_lite::{
     Cause, Child, ChildSa, Command, Config, Connection, Datagram, Endpoint, Event, Identity, IdentityMatch,
     Instant, NotifyType, Output, Psk, SelectorSpec, Spi, TrafficSelector,
@@ -53,6 +55,8 @@ pub struct Host {
     pub removed: Vec<Spi>,
     pub moved: Vec<(Spi, SocketAddr)>,
     pub events: Vec<Event>,
+    /// Every sealed message by its SPIs and IV: an IV that comes twice under a key betrays both texts.
+    sealed: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Host {
@@ -70,6 +74,7 @@ impl Host {
             removed: Vec::new(),
             moved: Vec::new(),
             events: Vec::new(),
+            sealed: HashMap::new(),
         }
     }
 
@@ -80,7 +85,15 @@ impl Host {
                     self.wake = at;
                     return;
                 }
-                Output::Transmit { remote, bytes, .. } => self.sent.push((remote, bytes)),
+                Output::Transmit { remote, bytes, .. } => {
+                    if bytes[16] == PayloadType::SK.0 {
+                        // SPIs, and the IV after the header and SK's own.
+                        let key = [&bytes[..16], &bytes[32..40]].concat();
+                        let first = self.sealed.entry(key).or_insert_with(|| bytes.clone());
+                        assert_eq!(*first, bytes, "an IV is used for one message");
+                    }
+                    self.sent.push((remote, bytes));
+                }
                 Output::InstallChild(sa) => {
                     assert!(!self.is_live(sa.spi_in), "an SPI is used once");
                     self.installed.push(*sa);
