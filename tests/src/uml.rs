@@ -153,17 +153,16 @@ impl Uml {
         self.sh("cat /run/charon.log", Duration::from_secs(20))
     }
 
-    /// Demands that `count` echoes from `source` to `target` all come back.
+    /// Demands that `count` echoes from `source` to `target` all come back. One more is sent behind them and not
+    /// looked at: on a busy host the guest may notice a frame only when the next one arrives.
     ///
     /// # Errors
     /// When one does not.
     pub fn ping_all(&mut self, source: &str, target: &str, count: u32) -> Result<()> {
-        let echoes = self.ping(source, target, count, 56)?;
-        demand(
-            echoes.received == count && echoes.sent == count,
-            format!("all of {count} echoes from {source} (guest) to {target}"),
-            format!("{} of {}", echoes.received, echoes.sent),
-        )
+        let line = format!("ping -n -W 1 -i 0.1 -c {} -I {source} {target}", count + 1);
+        let (_, said) = self.sh_status(&line, Duration::from_secs(u64::from(count) + 15))?;
+        let lost = (1..=count).find(|number| !said.contains(&format!("icmp_seq={number} ttl")));
+        demand(lost.is_none(), format!("all of {count} echoes from {source} (guest) to {target}"), said)
     }
 
     /// Sends echoes with `size` octets of data.
