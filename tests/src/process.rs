@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// Clock ticks per second of `/proc/PID/stat`; Linux reports 100 to user space on every architecture we run on.
 const TICKS_PER_SECOND: u64 = 100;
+/// Longest wait for the output of a process that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,7 +118,7 @@ impl Process {
         self.status
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended and all that it said has been read.
     ///
     /// # Errors
     /// [`Error::NoLine`] when it still runs after `timeout`.
@@ -124,6 +126,7 @@ impl Process {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.poll() {
+                self.transcript.finish(LAST_WORDS);
                 return Ok(status);
             }
             if Instant::now() >= deadline {

@@ -90,6 +90,13 @@ impl Transcript {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until every stream has been read to its end, at most `timeout`: a grandchild may hold one open.
+    pub fn finish(&self, timeout: Duration) {
+        let (_, changed) = &*self.shared;
+        // A timeout is an answer too: what has been read until then is there.
+        let _ = changed.wait_timeout_while(self.lock(), timeout, |state| state.readers > 0);
+    }
+
     /// When the process was started.
     pub fn started(&self) -> Instant {
         self.started
