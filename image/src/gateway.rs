@@ -148,6 +148,11 @@ impl Gateway {
         core::mem::replace(&mut self.tap, tap)
     }
 
+    /// Counts one more drop.
+    pub(crate) fn count(&mut self, cause: crate::Cause) {
+        self.counters.count(cause);
+    }
+
     /// Packets dropped by the gateway itself, by cause.
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -35,7 +35,7 @@ impl Gateway {
         match self.stack.local(now, packet, parsed) {
             Local::Error(error) if clear && self.is_about_sa(&error) => self.obey(now, &error),
             Local::Dropped(_) | Local::Consumed => {}
-            _ => self.counters.count(Cause::IcmpUnverified),
+            _ => self.count(Cause::IcmpUnverified),
         }
     }
 

@@ -54,7 +54,7 @@ impl Gateway {
     /// A datagram to the IKE port, `marker` in front of the message.
     pub(crate) fn input_ike(&mut self, now: Instant, packet: Packet, parsed: &Parsed, marker: &[u8]) {
         if packet.meta.sa_in.is_some() {
-            return self.counters.count(crate::Cause::Nested);
+            return self.count(crate::Cause::Nested);
         }
         let Local::Udp(packet, udp) = self.stack.local(now, packet, parsed) else { return };
         let Some(bytes) = packet.bytes().get(udp.payload.start + marker.len()..udp.payload.end) else {

@@ -62,7 +62,7 @@ impl Gateway {
         match Flow::parse(packet.bytes()) {
             Ok(parsed) => Some((packet, parsed)),
             Err(_) => {
-                self.counters.count(Cause::Unparsable);
+                self.count(Cause::Unparsable);
                 None
             }
         }
@@ -77,7 +77,7 @@ impl Gateway {
             Ok(()) => Some((packet, parsed)),
             Err(drop) if drop.cause == ipsec::Cause::FragmentUnmatched => {
                 if parsed.fragment.is_none() {
-                    self.counters.count(Cause::PortsUnreadable);
+                    self.count(Cause::PortsUnreadable);
                     return None;
                 }
                 let (packet, parsed) = self.whole(now, packet, parsed)?;
@@ -102,8 +102,8 @@ impl Gateway {
                     Encapsulated::Ike if self.ike.is_some() => {
                         return self.input_ike(now, packet, &parsed, &ipsec::wire::NON_ESP_MARKER);
                     }
-                    Encapsulated::Keepalive => return self.counters.count(Cause::Keepalive),
-                    Encapsulated::Short => return self.counters.count(Cause::EncapsulatedShort),
+                    Encapsulated::Keepalive => return self.count(Cause::Keepalive),
+                    Encapsulated::Short => return self.count(Cause::EncapsulatedShort),
                     // Without IKE it is a datagram like any other.
                     Encapsulated::Ike => {}
                 }
@@ -125,7 +125,7 @@ impl Gateway {
     fn open(&mut self, now: Instant, mut packet: Packet) {
         if packet.meta.sa_in.is_some() {
             // One layer is what the policies describe; more would let a peer choose how deep we go.
-            return self.counters.count(Cause::Nested);
+            return self.count(Cause::Nested);
         }
         self.watch(now, Point::BeforeOpen, &packet);
         let Ok(opened) = self.ipsec.open(now, &mut packet) else { return };
@@ -143,7 +143,7 @@ impl Gateway {
                 let encapsulated = parsed.flow.proto == proto::ESP
                     || matches!(parsed.flow.ports, Ports::Ports { dst: NAT_PORT, .. });
                 if encapsulated {
-                    return self.counters.count(Cause::Nested);
+                    return self.count(Cause::Nested);
                 }
                 self.deliver(now, packet, &parsed);
             }
@@ -157,18 +157,18 @@ impl Gateway {
         match self.stack.local(now, packet, parsed) {
             Local::Reply(reply) => self.originate(now, reply),
             Local::Udp(packet, _) => {
-                self.counters.count(Cause::NoUdpService);
+                self.count(Cause::NoUdpService);
                 if let Some(error) = self.stack.unreachable(now, &packet, Unreachable::Port) {
                     self.originate(now, error);
                 }
             }
             Local::Other(packet) => {
-                self.counters.count(Cause::NoProtocolService);
+                self.count(Cause::NoProtocolService);
                 if let Some(error) = self.stack.unreachable(now, &packet, Unreachable::Protocol) {
                     self.originate(now, error);
                 }
             }
-            Local::Error(_) => self.counters.count(Cause::IcmpUnverified),
+            Local::Error(_) => self.count(Cause::IcmpUnverified),
             Local::Consumed | Local::Dropped(_) => {}
         }
     }
@@ -227,7 +227,7 @@ impl Gateway {
                 }
             }
             Outbound::NeedSa(policy) => {
-                self.counters.count(Cause::NoSa);
+                self.count(Cause::NoSa);
                 if let Some(rule) = self.rules.iter_mut().find(|rule| rule.id == policy) {
                     rule.no_sa += 1;
                 }
@@ -237,7 +237,7 @@ impl Gateway {
                     self.cross(now, packet, parsed, origin, mtu);
                 }
             }
-            Outbound::NeedReassembly => self.counters.count(Cause::PortsUnreadable),
+            Outbound::NeedReassembly => self.count(Cause::PortsUnreadable),
         }
     }
 
@@ -279,7 +279,7 @@ impl Gateway {
         if parsed.flow.dst.is_ipv6() && packet.len() <= usize::from(least) {
             return self.seal_to_be_cut(now, packet, handle);
         }
-        self.counters.count(Cause::TooBigForTunnel);
+        self.count(Cause::TooBigForTunnel);
         let told = if parsed.flow.dst.is_ipv6() { limit.max(least) } else { limit };
         if origin == Origin::Forwarded
             && let Some(error) = self.stack.too_big(now, &packet, told)

@@ -3,30 +3,11 @@
 
 use crate::sa::{Handle, Spi};
 
-macro_rules! causes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// Why a packet was dropped.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum Cause {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl Cause {
-            /// Every cause, in the order of its counter.
-            pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// The name shown to operators: lower case, words joined by underscores.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)+
-                }
-            }
-        }
-    };
-}
-
-causes! {
+net::causes! {
+    /// Why a packet was dropped.
+    Cause,
+    /// Drops by cause.
+    Drops:
     /// Outbound: no policy covers the packet.
     NoPolicy = "no_policy",
     /// A DISCARD policy covers the packet.
@@ -119,38 +100,6 @@ impl core::fmt::Display for Drop {
             write!(f, " sequence {sequence}")?;
         }
         Ok(())
-    }
-}
-
-/// Drops by cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drops([u64; Cause::ALL.len()]);
-
-impl Default for Drops {
-    fn default() -> Self {
-        Self([0; Cause::ALL.len()])
-    }
-}
-
-impl Drops {
-    /// Packets dropped for `cause`.
-    pub fn of(&self, cause: Cause) -> u64 {
-        self.0[cause as usize]
-    }
-
-    /// Packets dropped for any cause.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// The causes that have occurred, with their counts.
-    pub fn iter(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
-        Cause::ALL.iter().map(|&cause| (cause, self.of(cause))).filter(|&(_, n)| n != 0)
-    }
-
-    /// Counts one more drop.
-    pub fn count(&mut self, cause: Cause) {
-        self.0[cause as usize] += 1;
     }
 }
 

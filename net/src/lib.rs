@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod address;
 mod arp;
 pub mod cause;
+mod causes;
 pub mod checksum;
 pub mod config;
 pub mod ethernet;
