@@ -19,6 +19,8 @@ pub const DAEMON: &str = "/usr/lib/ipsec/charon";
 pub struct Charon {
     process: Process,
     dir: PathBuf,
+    /// What the daemon sees as `/run`.
+    run: PathBuf,
 }
 
 impl Charon {
@@ -42,9 +44,12 @@ impl Charon {
         let site = namespace.site();
         let name = format!("charon-{}", namespace.name());
         let dir = site.path(&name);
-        fs::create_dir_all(dir.join("run")).map_err(Error::io("creating the daemon's directory"))?;
+        let run = site.sockets()?.join(namespace.name());
+        for dir in [&dir, &run] {
+            fs::create_dir_all(dir).map_err(Error::io(format!("creating {}", dir.display())))?;
+        }
         // A stale socket would answer the wait below.
-        let _ = fs::remove_file(dir.join("run/charon.vici"));
+        let _ = fs::remove_file(run.join("charon.vici"));
         let log = dir.join("charon.log");
         site.write(
             &format!("{name}/strongswan.conf"),
@@ -53,12 +58,12 @@ impl Charon {
         // `ip netns exec` gives a mount namespace of its own, so a private /run costs one bind mount.
         let line = format!(
             "mount --bind {run} /run && exec env STRONGSWAN_CONF={conf} SWANCTL_DIR={dir} {DAEMON}",
-            run = dir.join("run").display(),
+            run = run.display(),
             conf = dir.join("strongswan.conf").display(),
             dir = dir.display(),
         );
         let process = namespace.spawn(&format!("{name}.out"), "sh", &["-c", &line])?;
-        let mut charon = Charon { process, dir };
+        let mut charon = Charon { process, dir, run };
         charon.wait_for_socket(Duration::from_secs(10))?;
         charon.load(connections)?;
         Ok(charon)
@@ -66,7 +71,7 @@ impl Charon {
 
     fn wait_for_socket(&mut self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
-        while !self.dir.join("run/charon.vici").exists() {
+        while !self.run.join("charon.vici").exists() {
             if self.process.poll().is_some() || Instant::now() > deadline {
                 return Err(Error::NoLine {
                     who: "charon".into(),
@@ -108,7 +113,7 @@ impl Charon {
         command.env("STRONGSWAN_CONF", self.dir.join("strongswan.conf"));
         command.env("SWANCTL_DIR", &self.dir);
         command.args(arguments);
-        command.args(["--uri", &format!("unix://{}", self.dir.join("run/charon.vici").display())]);
+        command.args(["--uri", &format!("unix://{}", self.run.join("charon.vici").display())]);
         command
     }
 

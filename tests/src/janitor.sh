@@ -3,11 +3,12 @@
 #   pid N        a process group of this run that lives in no namespace of its own
 #   gone N       that group has ended
 #   keep         a failed run: leave the scratch directory for reading
-#   dir PATH     a scratch directory of this run
+#   dir PATH     the scratch directory of this run
+#   sockets PATH its directory for sockets
 # At end of file whoever held the other end is gone, and what the lines name is ended and removed. A process inside a
 # namespace is found through the namespace, so that a recycled process number is never hit.
 trap '' INT TERM HUP
-spaces= groups=' ' dir= keep=
+spaces= groups=' ' dir= sockets= keep=
 while read -r kind what; do
   case $kind in
     ns) spaces="$spaces $what" ;;
@@ -15,6 +16,7 @@ while read -r kind what; do
     gone) groups=$(printf %s "$groups" | sed "s/ $what / /") ;;
     keep) keep=yes ;;
     dir) dir=$what ;;
+    sockets) sockets=$what ;;
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
@@ -29,3 +31,4 @@ for space in $spaces; do
   ip netns del "$space" 2>/dev/null
 done
 [ -z "$dir" ] || [ -n "$keep" ] || rm -rf -- "$dir"
+[ -z "$sockets" ] || rm -rf -- "$sockets"

@@ -80,6 +80,18 @@ impl Site {
         &self.0.dir
     }
 
+    /// A directory whose name is short enough for the names of sockets (108 octets), whatever the target directory is
+    /// called. It goes away with the site in any case.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn sockets(&self) -> Result<PathBuf> {
+        let dir = std::env::temp_dir().join(&self.0.prefix);
+        self.tell(&format!("sockets {}", dir.display()));
+        fs::create_dir_all(&dir).map_err(Error::io(format!("creating {}", dir.display())))?;
+        Ok(dir)
+    }
+
     /// A file in the scratch directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.dir.join(name)

@@ -90,7 +90,7 @@ impl Uml {
         // 256 MB: with 96 some boots could not add a SA. The memory is sparse, the process stays below 60 MB.
         command.args(["mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"]);
         command.args(["con=null", "con0=fd:0,fd:1", &format!("umid={tap}")]);
-        command.arg(format!("uml_dir={}", swanctl_dir.join("run").display()));
+        command.arg(format!("uml_dir={}", site.sockets()?.display()));
         command.arg(format!("init={}", init.display()));
         command.arg(format!("vec0:transport=tap,ifname={tap},mac={},vec=0", crate::qemu::mac(0xe0)));
         if let Some((tap, _)) = &guest.inside {

@@ -38,7 +38,7 @@ fn left_by(pid: u32) -> Result<Vec<String>> {
     }
     for entry in fs::read_dir(std::env::temp_dir()).map_err(Error::io("reading /tmp"))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&mark) {
+        if name.starts_with(&mark) || name.starts_with(&format!("rv{pid}-")) {
             left.push(name);
         }
     }
