@@ -185,10 +185,19 @@ fn clock(_: &Machine) -> Outcome {
             return (second, time::now());
         }
     };
-    let (edge, _) = next_second(time::rtc_seconds());
-    let start = time::now();
-    let (_, end) = next_second(edge);
-    let span = end - start;
+    // A loaded host can hold the guest up at either edge; a wrong rate is wrong every time.
+    let (mut edge, mut start) = next_second(time::rtc_seconds());
+    let mut span = 0_u64;
+    for _ in 0..4 {
+        let (next, end) = next_second(edge);
+        if (end - start).abs_diff(1_000_000) < span.abs_diff(1_000_000) {
+            span = end - start;
+        }
+        if span.abs_diff(1_000_000) < 30_000 {
+            break;
+        }
+        (edge, start) = (next, end);
+    }
     let off = span.abs_diff(1_000_000);
     let text =
         alloc::format!("{} Hz, a CMOS second took {span} us, unix time {} s", time::rate(), wall / 1_000_000);
