@@ -40,6 +40,7 @@ pub use refusal::{Check, Refusal};
 // Of others:
 pub mod caps;
 mod ipsec;
+pub mod packet;
 mod port;
 mod queues;
 mod steering;

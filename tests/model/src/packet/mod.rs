@@ -1,0 +1,21 @@
+//! Packets as the card's parser and its stateless offloads see them: pure functions over bytes.
+//!
+//! Everything here is total: no bytes, however broken, make it panic. Device state, queues and tables are elsewhere.
+
+mod bytes;
+pub mod checksum;
+mod extension;
+pub mod hash;
+mod headers;
+mod parse;
+pub mod vlan;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use headers::{
+    Esp, Ethernet, Gre, Headers, Icmp, InsertionPoint, Ip, L3, L4, Layers, Tag, Tcp, Tunnel, Udp,
+};
+pub use parse::Parser;
