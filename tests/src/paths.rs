@@ -1,5 +1,6 @@
 //! Where things are: the repository, the target directory, the built image, the host tool.
 
+use crate::error::{Error, Result};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,28 @@ pub fn target() -> PathBuf {
         Some(dir) => root().join(dir),
         None => root().join("target"),
     }
+}
+
+/// What is fetched or built once for all checkouts: `RAVELIN_CACHE`, else `$XDG_CACHE_HOME/ravelin`, else
+/// `~/.cache/ravelin`.
+///
+/// # Errors
+/// When none of the three variables is set.
+pub fn cache() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("RAVELIN_CACHE") {
+        return Ok(root().join(dir));
+    }
+    let base = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
+        (Some(dir), _) => PathBuf::from(dir),
+        (None, Some(home)) => PathBuf::from(home).join(".cache"),
+        (None, None) => {
+            return Err(Error::Observed {
+                expected: "RAVELIN_CACHE, XDG_CACHE_HOME or HOME to be set".into(),
+                found: "none of them".into(),
+            });
+        }
+    };
+    Ok(base.join("ravelin"))
 }
 
 /// The image under test: `RAVELIN_IMAGE`, else where `cargo xtask image` puts it.

@@ -26,6 +26,10 @@ pub enum Need {
     Network,
     /// What the Linux appliance that benchmarks compare with is built with.
     Appliance,
+    /// QEMU with vfio-user, Debian's kernels and a guest's tools, in the cache.
+    Oracle,
+    /// As [`Need::Oracle`], and `mlx5_core` rebuilt with IPsec.
+    OracleIpsec,
 }
 
 /// The packages of the virtual environment, pinned.
@@ -42,6 +46,8 @@ impl Need {
         Need::Scapy,
         Need::Network,
         Need::Appliance,
+        Need::Oracle,
+        Need::OracleIpsec,
     ];
 
     /// (file that must exist, Debian package that brings it).
@@ -74,6 +80,11 @@ impl Need {
                 ("/usr/bin/zstd", "zstd"),
                 ("/usr/bin/iperf3", "iperf3"),
                 ("/usr/bin/ldd", "libc-bin"),
+            ],
+            Need::Oracle | Need::OracleIpsec => vec![
+                (crate::oracle::KEYRING, "debian-archive-keyring"),
+                ("/usr/bin/xz", "xz-utils"),
+                ("/usr/bin/apt-get", "apt"),
             ],
             Need::Network => vec![("/sbin/ip", "iproute2"), ("/bin/ping", "iputils-ping")],
         }
@@ -148,6 +159,11 @@ pub fn check(needs: &[Need]) -> Result<()> {
             format!("scapy in {python}"),
             format!("python3 -m venv {python} && {python}/bin/pip install {}", PYTHON_PACKAGES.join(" ")),
         ));
+    }
+    if needs.contains(&Need::Oracle) || needs.contains(&Need::OracleIpsec) {
+        for what in crate::oracle::missing(needs.contains(&Need::OracleIpsec))? {
+            missing.push((what, "cargo xtask install".into()));
+        }
     }
     if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
 }

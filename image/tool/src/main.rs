@@ -43,10 +43,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every Debian package and Python package that any command uses.
+/// Every Debian package and Python package that any command uses, and the oracle's kernels.
 fn install() -> ravelin_tests::error::Result<()> {
     prerequisites::install(Need::ALL)?;
     prerequisites::make_venv()?;
+    ravelin_tests::oracle::install()?;
     prerequisites::check(Need::ALL)
 }
 

@@ -4,16 +4,14 @@
 //! packed here, so that the result depends on the recipe alone. It lies in `~/.cache/ravelin/appliance` and is rebuilt
 //! when the recipe changes. What it leaves out: systemd, udev, a shell beyond busybox, anything a gateway can spare.
 
-mod cpio;
-mod modules;
-
 use super::error::{Error, Result};
-use cpio::Tree;
-use modules::Dependencies;
+use ravelin_tests::initramfs::cpio::Tree;
+use ravelin_tests::initramfs::modules::Dependencies;
+use ravelin_tests::initramfs::{add_file, linked};
+use ravelin_tests::paths;
 use ravelin_tests::process::run;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,7 +30,6 @@ const PACKAGES: &[&str] = &[
 const SUITE: &str = "bookworm";
 /// The machine's own package sources, so that the appliance comes from where the rest of it came from.
 const SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
-const LINKER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 const PROGRAMS: &[&str] = &["/sbin/ip", "/usr/lib/ipsec/charon", "/usr/sbin/swanctl"];
 /// The plugins that `strongswan.conf` loads, of those that are shared objects.
@@ -104,7 +101,7 @@ impl Appliance {
     /// # Errors
     /// When there is no home directory, or a step of the build fails.
     pub(crate) fn ready() -> Result<Self> {
-        let cache = cache_dir()?.join("appliance");
+        let cache = paths::cache()?.join("appliance");
         let appliance = Self {
             kernel: cache.join("vmlinuz"),
             initramfs: cache.join("initramfs.cpio"),
@@ -156,15 +153,6 @@ impl Appliance {
 /// When it cannot be read.
 pub(crate) fn file_bytes(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(Error::io("reading", path))?.len())
-}
-
-/// `$XDG_CACHE_HOME/ravelin`, else `~/.cache/ravelin`.
-fn cache_dir() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").ok_or(Error::NoHome)?).join(".cache"),
-    };
-    Ok(base.join("ravelin"))
 }
 
 /// Everything the result depends on, as text: equal text means equal appliance.
@@ -221,42 +209,6 @@ fn tree(root: &Path, version: &str) -> Result<Tree> {
     Ok(tree)
 }
 
-/// The shared objects that `path` needs, linker included, as the tree's own linker finds them.
-fn linked(root: &Path, path: &str) -> Result<Vec<String>> {
-    let said = run(Command::new("chroot").arg(root).args([LINKER, "--list", path]))?;
-    Ok(parse_linked(&said))
-}
-
-/// Reads `NAME => PATH (ADDRESS)` and `PATH (ADDRESS)`; the vDSO has no path.
-fn parse_linked(said: &str) -> Vec<String> {
-    said.lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Copies a file, links resolved inside `root`, to the same path in the tree.
-fn add_file(tree: &mut Tree, root: &Path, path: &str) -> Result<()> {
-    let real = resolve(root, path)?;
-    let metadata = fs::metadata(&real).map_err(Error::io("reading", &real))?;
-    let content = fs::read(&real).map_err(Error::io("reading", &real))?;
-    tree.file(path, metadata.permissions().mode() & 0o777, content);
-    Ok(())
-}
-
-/// Follows symbolic links, absolute ones from `root`.
-fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
-    let mut inside = PathBuf::from(path);
-    loop {
-        let outside = root.join(inside.strip_prefix("/").unwrap_or(&inside));
-        match fs::read_link(&outside) {
-            Ok(target) => inside = inside.parent().unwrap_or(Path::new("/")).join(target),
-            Err(_) if outside.is_file() => return Ok(outside),
-            Err(_) => return Err(Error::Missing(outside)),
-        }
-    }
-}
-
 /// Copies the modules flat into `/modules`, with their load order in `/modules/order`.
 fn add_modules(tree: &mut Tree, root: &Path, version: &str) -> Result<()> {
     run(Command::new("chroot").arg(root).args(["/sbin/depmod", version]))?;
@@ -278,14 +230,6 @@ fn add_modules(tree: &mut Tree, root: &Path, version: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_linkers_answer_is_read() {
-        let said = "\tlinux-vdso.so.1 (0x00007f33a7015000)\n\
-                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f33a6d08000)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f33a7017000)\n";
-        assert_eq!(parse_linked(said), ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
-    }
 
     #[test]
     fn every_plugin_that_is_packed_is_loaded() {

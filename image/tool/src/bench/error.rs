@@ -21,8 +21,6 @@ pub(crate) enum Error {
     },
     /// A file that a step should have made is not there.
     Missing(PathBuf),
-    /// Neither `XDG_CACHE_HOME` nor `HOME` is set.
-    NoHome,
     /// A JSON document does not have the form of its kind.
     Json {
         /// Whose document.
@@ -83,7 +81,6 @@ impl fmt::Display for Error {
             Error::Harness(error) => error.fmt(f),
             Error::File { doing, path, source } => write!(f, "{doing} {}: {source}", path.display()),
             Error::Missing(path) => write!(f, "{} is not there", path.display()),
-            Error::NoHome => write!(f, "neither XDG_CACHE_HOME nor HOME is set"),
             Error::Json { path, source } => write!(f, "{}: {source}", path.display()),
             Error::NoFigure { tool, figure, said } => {
                 write!(f, "{tool} reported no {figure}; it said:\n{said}")

@@ -30,28 +30,28 @@ enum Node {
 
 /// A file tree in memory, by path without a leading slash. Parents are made as they are needed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Tree {
+pub struct Tree {
     nodes: BTreeMap<String, Node>,
 }
 
 impl Tree {
     /// An empty directory.
-    pub(crate) fn directory(&mut self, path: &str) {
+    pub fn directory(&mut self, path: &str) {
         self.insert(path, Node::Directory);
     }
 
     /// A regular file with the permission bits `mode`. The last one written under a path stays.
-    pub(crate) fn file(&mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) {
+    pub fn file(&mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) {
         self.insert(path, Node::File { mode, content: content.into() });
     }
 
     /// A symbolic link that reads `target`.
-    pub(crate) fn symlink(&mut self, path: &str, target: &str) {
+    pub fn symlink(&mut self, path: &str, target: &str) {
         self.insert(path, Node::Symlink { target: target.to_owned() });
     }
 
     /// A character device.
-    pub(crate) fn character(&mut self, path: &str, major: u32, minor: u32) {
+    pub fn character(&mut self, path: &str, major: u32, minor: u32) {
         self.insert(path, Node::Character { major, minor });
     }
 
@@ -64,7 +64,7 @@ impl Tree {
     }
 
     /// The archive. A parent sorts before its children, as the unpacker needs it.
-    pub(crate) fn emit(&self) -> Vec<u8> {
+    pub fn emit(&self) -> Vec<u8> {
         let mut archive = Vec::new();
         for (number, (path, node)) in (1u32..).zip(&self.nodes) {
             let (mode, device, content): (u32, (u32, u32), &[u8]) = match node {
@@ -89,7 +89,7 @@ fn emit_entry(archive: &mut Vec<u8>, inode: u32, path: &str, mode: u32, device: 
         0, // gid
         1, // links
         0, // mtime
-        u32::try_from(content.len()).expect("a file of the appliance is below 4 GiB"),
+        u32::try_from(content.len()).expect("a file of an initial file system is below 4 GiB"),
         0, // major, minor of the file system it came from
         0,
         device.0,

@@ -1,11 +1,11 @@
 //! Kernel modules in the order in which they load: each after everything it needs, as `depmod` wrote it into
-//! `modules.dep` (`PATH: DEPENDENCY…`, dependencies listed nearest first).
+//! `modules.dep` (`PATH: DEPENDENCY…`, dependencies listed nearest first), or as a module itself says it.
 
 use std::collections::BTreeMap;
 
 /// `modules.dep`, by module name.
 #[derive(Debug, Default)]
-pub(crate) struct Dependencies {
+pub struct Dependencies {
     by_name: BTreeMap<String, Entry>,
 }
 
@@ -16,14 +16,24 @@ struct Entry {
 }
 
 /// What a module is called, whichever of `-` and `_` its file uses.
-fn name_of(path: &str) -> String {
+pub fn name_of(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split('.').next().unwrap_or(file).replace('-', "_")
 }
 
+/// The modules that an object file needs, nearest first: `depends=` of its `.modinfo`, a list with commas.
+pub fn needs(object: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\0depends=";
+    let Some(at) = object.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
+    let list = object.get(at + KEY.len()..).unwrap_or_default();
+    let list = list.split(|&byte| byte == 0).next().unwrap_or_default();
+    let names = list.split(|&byte| byte == b',').filter(|name| !name.is_empty());
+    names.map(|name| name_of(&String::from_utf8_lossy(name))).collect()
+}
+
 impl Dependencies {
     /// Reads `modules.dep`; a line that is none is passed over.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let by_name = text
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -36,7 +46,7 @@ impl Dependencies {
     }
 
     /// Paths of `wanted` and of all they need, in load order. Names that are no module (built in) are left out.
-    pub(crate) fn load_order(&self, wanted: &[&str]) -> Vec<&str> {
+    pub fn load_order(&self, wanted: &[&str]) -> Vec<&str> {
         let mut order = Vec::new();
         for name in wanted {
             self.append(name, &mut order);
@@ -59,6 +69,12 @@ impl Dependencies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_names_what_it_needs() {
+        assert_eq!(needs(b"..\0name=mlx5_core\0depends=mlxfw,pci-hyperv-intf\0retpoline=Y\0"), ["mlxfw", "pci_hyperv_intf"]);
+        assert!(needs(b"..\0depends=\0").is_empty() && needs(b"no module").is_empty());
+    }
 
     #[test]
     fn dependencies_load_first_and_once() {

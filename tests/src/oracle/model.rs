@@ -1,0 +1,122 @@
+//! The model's server as a test drives it: `mlx5-device` with one or more cards, each behind a vfio-user socket, joined
+//! by a wire; its control socket takes one command a line and ends each answer with an empty line.
+
+use crate::error::{Error, Result, demand};
+use crate::paths;
+use crate::process::{Process, run};
+use crate::site::Site;
+use core::time::Duration;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Longest wait for the server's sockets.
+const START: Duration = Duration::from_secs(20);
+/// Longest wait for an answer of the control socket.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// A running model.
+pub struct Model {
+    process: Process,
+    control: PathBuf,
+    sockets: Vec<PathBuf>,
+    pcap: PathBuf,
+    trace: PathBuf,
+}
+
+impl Model {
+    /// Starts a server with one card per profile (`cx7`, `cx6dx`), the first two wired to each other. Further
+    /// arguments go to the server as they are.
+    ///
+    /// # Errors
+    /// When the server does not build, start or listen.
+    pub fn start(site: &Site, name: &str, profiles: &[&str], arguments: &[&str]) -> Result<Model> {
+        let dir = site.sockets()?;
+        let control = dir.join(format!("{name}.control"));
+        let (pcap, trace) = (site.path(&format!("{name}-pcap")), site.path(&format!("{name}.trace")));
+        std::fs::create_dir_all(&pcap).map_err(Error::io(format!("creating {}", pcap.display())))?;
+        let mut command = Command::new(binary()?);
+        let mut sockets = Vec::new();
+        for (number, profile) in profiles.iter().enumerate() {
+            let socket = dir.join(format!("{name}.{number}"));
+            command.args(["--profile", profile, "--socket"]).arg(&socket);
+            sockets.push(socket);
+        }
+        if profiles.len() > 1 {
+            command.args(["--wire", "0:1"]);
+        }
+        command.arg("--pcap-dir").arg(&pcap).arg("--trace").arg(&trace).arg("--control").arg(&control);
+        command.args(arguments);
+        let process = Process::spawn(site, name, command)?;
+        process.expect_line("^ready", START)?;
+        Ok(Model { process, control, sockets, pcap, trace })
+    }
+
+    /// The vfio-user sockets of its cards.
+    pub fn sockets(&self) -> &[PathBuf] {
+        &self.sockets
+    }
+
+    /// The directory of its captures.
+    pub fn pcap(&self) -> &PathBuf {
+        &self.pcap
+    }
+
+    /// The file of its command trace.
+    pub fn trace(&self) -> &PathBuf {
+        &self.trace
+    }
+
+    /// The server process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Sends one command to the control socket and returns the answer without the empty line that ends it.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn ask(&self, line: &str) -> Result<String> {
+        let doing = || Error::io(format!("asking the model `{line}`"));
+        let mut stream = UnixStream::connect(&self.control).map_err(doing())?;
+        stream.set_read_timeout(Some(ANSWER)).map_err(doing())?;
+        writeln!(stream, "{line}").map_err(doing())?;
+        let mut answer = String::new();
+        for next in BufReader::new(stream).lines() {
+            let next = next.map_err(doing())?;
+            if next.is_empty() {
+                break;
+            }
+            answer.push_str(&next);
+            answer.push('\n');
+        }
+        Ok(answer.trim_end().to_owned())
+    }
+
+    /// Demands that card `card` has refused nothing that its driver asked for.
+    ///
+    /// # Errors
+    /// With the refusals.
+    pub fn demand_no_refusals(&self, card: usize) -> Result<()> {
+        let said = self.ask(&format!("refusals {card}"))?;
+        demand(matches!(said.as_str(), "" | "[]"), format!("no refusal by card {card}"), said)
+    }
+}
+
+/// The server, built once per test run; `RAVELIN_MLX5_DEVICE` names one that is built already.
+fn binary() -> Result<PathBuf> {
+    static BUILT: OnceLock<core::result::Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        if let Some(path) = std::env::var_os("RAVELIN_MLX5_DEVICE") {
+            return Ok(path.into());
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--release", "-p", "mlx5-device"]).current_dir(paths::root());
+        run(&mut build).map_err(|error| error.to_string())?;
+        Ok(paths::target().join("release/mlx5-device"))
+    });
+    built.clone().map_err(|found| Error::Observed { expected: "the model's server to build".into(), found })
+}
