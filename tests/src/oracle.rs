@@ -11,6 +11,7 @@ mod fetch;
 pub mod guest;
 pub mod kernel_log;
 pub mod model;
+pub mod pair;
 mod rebuild;
 
 pub(crate) use archive::KEYRING;

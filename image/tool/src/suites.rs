@@ -20,7 +20,7 @@ struct Suite {
 enum Step {
     /// `cargo` with these arguments; its tests are counted.
     Tests(&'static [&'static str]),
-    /// The tests of the target that is called like the suite, one at a time.
+    /// The tests of the target that is called like the suite (`_` for `-`), one at a time.
     System,
     /// `cargo` with these arguments; counts as one test under this name.
     Check(&'static str, &'static [&'static str]),
@@ -67,6 +67,18 @@ const SUITES: &[Suite] = &[
         "decoder",
         "scapy and tshark read our ESP; forgeries are dropped and counted each under its cause",
     ),
+    Suite {
+        name: "oracle",
+        about: "Debian's own kernels 6.1 and 6.12 with their mlx5_core on the model of the card",
+        steps: &[Step::System],
+        needs_image: false,
+    },
+    Suite {
+        name: "oracle-ipsec",
+        about: "mlx5_core 6.12 with IPsec: ip xfrm … offload packet on the model, ESP read by scapy",
+        steps: &[Step::System],
+        needs_image: false,
+    },
     system(
         "bench",
         "a smoke run of every bench leaves well-formed documents; `bench check` answers by exit code",
@@ -164,7 +176,7 @@ fn run(suite: &Suite) -> Count {
                 "-p",
                 "ravelin-tests",
                 "--test",
-                suite.name,
+                &suite.name.replace('-', "_"),
                 "--",
                 "--test-threads=1",
                 "--nocapture",

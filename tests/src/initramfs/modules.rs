@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_module_names_what_it_needs() {
-        assert_eq!(needs(b"..\0name=mlx5_core\0depends=mlxfw,pci-hyperv-intf\0retpoline=Y\0"), ["mlxfw", "pci_hyperv_intf"]);
+        assert_eq!(
+            needs(b"..\0name=mlx5_core\0depends=mlxfw,pci-hyperv-intf\0retpoline=Y\0"),
+            ["mlxfw", "pci_hyperv_intf"]
+        );
         assert!(needs(b"..\0depends=\0").is_empty() && needs(b"no module").is_empty());
     }
 

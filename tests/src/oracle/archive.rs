@@ -45,7 +45,8 @@ impl Archive {
             "Acquire::Languages=none".into(),
             "Acquire::Retries=3".into(),
         ];
-        let archive = Archive { dir: dir.into(), options: options.map(|option| format!("-o{option}")).into() };
+        let archive =
+            Archive { dir: dir.into(), options: options.map(|option| format!("-o{option}")).into() };
         run(&mut archive.command("apt-get", &["-qq", "update"]))?;
         Ok(archive)
     }
@@ -61,10 +62,11 @@ impl Archive {
         let said = run(&mut self.command("apt-cache", &["depends", name]))?;
         let found = said.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
         let found = found.filter(|package| package.starts_with(start));
-        found.map(str::to_owned).ok_or_else(|| Error::Observed {
-            expected: format!("{name} to depend on {start}…"),
-            found: said,
-        })
+        found
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Observed {
+                expected: format!("{name} to depend on {start}…"), found: said
+            })
     }
 
     /// Whether the archive has a package.
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn each_suite_has_its_mirror() {
-        let text = "Types: deb\nURIs: http://near/debian\nSuites: bookworm\n\nURIs: http://near/debian-security\n";
+        let text =
+            "Types: deb\nURIs: http://near/debian\nSuites: bookworm\n\nURIs: http://near/debian-security\n";
         assert_eq!(mirror(text, "trixie-backports"), "http://near/debian");
         assert_eq!(mirror(text, "trixie-security"), "http://near/debian-security");
         assert_eq!(mirror("", "trixie"), "http://deb.debian.org/debian");

@@ -30,6 +30,7 @@ const MODULES: &[&str] = &[
     "ip_gre",
     "ipip",
     "ip6_tunnel",
+    "virtio_pci",
     "virtio_net",
     "esp4",
     "esp6",
@@ -58,9 +59,10 @@ const MODULES: &[&str] = &[
 ];
 
 /// Debian's packages of the guest's tools.
-const TOOL_PACKAGES: &[&str] = &["busybox-static", "iproute2", "ethtool", "iperf3", "tcpdump"];
+const TOOL_PACKAGES: &[&str] = &["busybox-static", "dash", "iproute2", "ethtool", "iperf3", "tcpdump"];
 /// The tools with shared objects.
-const TOOLS: &[&str] = &["/usr/bin/ip", "/usr/sbin/ethtool", "/usr/bin/iperf3", "/usr/bin/tcpdump"];
+const TOOLS: &[&str] =
+    &["/usr/bin/dash", "/usr/bin/ip", "/usr/sbin/ethtool", "/usr/bin/iperf3", "/usr/bin/tcpdump"];
 
 /// QEMU in a root of its own.
 pub(super) fn qemu() -> Component {
@@ -201,7 +203,8 @@ pub(super) fn make_tools(dir: &Path) -> Result<()> {
     }
     tree.character("dev/console", 5, 1);
     add_file(&mut tree, &root, "/bin/busybox")?;
-    tree.symlink("bin/sh", "busybox");
+    // busybox's own shell would take its own `ip` for ours, whatever PATH says.
+    tree.symlink("bin/sh", "/usr/bin/dash");
     for tool in TOOLS {
         add_file(&mut tree, &root, tool)?;
         for library in linked(&root, tool)? {

@@ -23,7 +23,7 @@ pub struct Model {
     control: PathBuf,
     sockets: Vec<PathBuf>,
     pcap: PathBuf,
-    trace: PathBuf,
+    traces: PathBuf,
 }
 
 impl Model {
@@ -35,8 +35,10 @@ impl Model {
     pub fn start(site: &Site, name: &str, profiles: &[&str], arguments: &[&str]) -> Result<Model> {
         let dir = site.sockets()?;
         let control = dir.join(format!("{name}.control"));
-        let (pcap, trace) = (site.path(&format!("{name}-pcap")), site.path(&format!("{name}.trace")));
-        std::fs::create_dir_all(&pcap).map_err(Error::io(format!("creating {}", pcap.display())))?;
+        let (pcap, traces) = (site.path(&format!("{name}-pcap")), site.path(&format!("{name}-traces")));
+        for dir in [&pcap, &traces] {
+            std::fs::create_dir_all(dir).map_err(Error::io(format!("creating {}", dir.display())))?;
+        }
         let mut command = Command::new(binary()?);
         let mut sockets = Vec::new();
         for (number, profile) in profiles.iter().enumerate() {
@@ -47,11 +49,11 @@ impl Model {
         if profiles.len() > 1 {
             command.args(["--wire", "0:1"]);
         }
-        command.arg("--pcap-dir").arg(&pcap).arg("--trace").arg(&trace).arg("--control").arg(&control);
+        command.arg("--pcap-dir").arg(&pcap).arg("--trace-dir").arg(&traces).arg("--control").arg(&control);
         command.args(arguments);
         let process = Process::spawn(site, name, command)?;
         process.expect_line("^ready", START)?;
-        Ok(Model { process, control, sockets, pcap, trace })
+        Ok(Model { process, control, sockets, pcap, traces })
     }
 
     /// The vfio-user sockets of its cards.
@@ -64,9 +66,9 @@ impl Model {
         &self.pcap
     }
 
-    /// The file of its command trace.
-    pub fn trace(&self) -> &PathBuf {
-        &self.trace
+    /// The directory of the traces of its commands.
+    pub fn traces(&self) -> &PathBuf {
+        &self.traces
     }
 
     /// The server process.

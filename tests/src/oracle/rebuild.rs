@@ -70,8 +70,7 @@ fn compile(archive: &Archive, release: &str, dir: &Path) -> Result<()> {
     for (name, target) in LINKS {
         let path = root.join("usr/bin").join(name);
         let _ = fs::remove_file(&path);
-        std::os::unix::fs::symlink(target, &path)
-            .map_err(Error::io(format!("making {}", path.display())))?;
+        std::os::unix::fs::symlink(target, &path).map_err(Error::io(format!("making {}", path.display())))?;
     }
     run(Command::new("mknod").args(["-m", "666"]).arg(root.join("dev/null")).args(["c", "1", "3"]))?;
     let build = root.join("build");
