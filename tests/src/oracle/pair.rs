@@ -159,14 +159,35 @@ sleep 0.3")?;
         Ok(took)
     }
 
-    /// The capture of the wire between the cards: what guest 0's card sent and received, after its crypto.
+    /// The capture of what guest 0's card sent and received, on the wire's side of its crypto.
     ///
     /// # Errors
     /// When the model has written none.
     pub fn wire(&self) -> Result<PathBuf> {
-        let path = self.model.pcap().join("A-wire.pcap");
+        self.capture("wire")
+    }
+
+    /// The same on the host's side of the crypto.
+    ///
+    /// # Errors
+    /// When the model has written none.
+    pub fn host(&self) -> Result<PathBuf> {
+        self.capture("host")
+    }
+
+    fn capture(&self, side: &str) -> Result<PathBuf> {
+        let path = self.model.pcap().join(format!("A-{side}.pcap"));
         demand(path.exists(), format!("the capture {}", path.display()), "none")?;
         Ok(path)
+    }
+
+    /// Demands that card `card` holds no page of its guest's.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn demand_no_pages(&self, card: usize) -> Result<()> {
+        let said = self.model.ask(&format!("pages {card}"))?;
+        demand(said.replace(' ', "").contains("\"held\":0"), format!("no page held by card {card}"), said)
     }
 
     /// One counter of `ethtool -S` of guest `guest`.
