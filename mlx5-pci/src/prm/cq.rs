@@ -58,8 +58,8 @@ prm! {
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] cqn: u32,
         0x00c [..] modify_field_select_resize_field_select: [u8; 4],
-        0x00c [..] cq_context: Cqc,
-        0x058 [31:31] cq_umem_valid: bool,
+        0x010 [..] cq_context: Cqc,
+        0x05c [31:31] cq_umem_valid: bool,
     }
 
     /// `modify_cq_out`.

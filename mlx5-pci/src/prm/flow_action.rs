@@ -13,6 +13,7 @@ prm! {
         0x004 [15:0] op_mod: u16,
         0x00c [31:24] table_type: u8,
         0x00c [7:0] num_of_actions: u8,
+        0x010 [..] actions: [u8; 0],
     }
 
     /// `alloc_modify_header_context_out`.

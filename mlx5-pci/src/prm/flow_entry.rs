@@ -82,6 +82,7 @@ prm! {
         0x248 [..] execute_aso_1: ExecuteAso,
         0x250 [..] execute_aso_2: ExecuteAso,
         0x258 [..] execute_aso_3: ExecuteAso,
+        0x300 [..] destination: [u8; 0],
     }
 
     /// `vlan`.

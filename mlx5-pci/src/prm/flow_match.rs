@@ -44,7 +44,7 @@ prm! {
         0x01c [31:16] udp_sport: u16,
         0x01c [15:0] udp_dport: u16,
         0x020 [..] src_ipv4_src_ipv6: [u8; 16],
-        0x020 [..] dst_ipv4_dst_ipv6: [u8; 16],
+        0x030 [..] dst_ipv4_dst_ipv6: [u8; 16],
     }
 
     /// `fte_match_set_misc`.
@@ -68,18 +68,18 @@ prm! {
         0x00c [28:28] inner_second_svlan_tag: bool,
         0x00c [15:0] gre_protocol: u16,
         0x010 [..] gre_key: [u8; 4],
-        0x010 [31:8] vxlan_vni: u32,
-        0x010 [7:0] bth_opcode: u8,
-        0x014 [31:8] geneve_vni: u32,
-        0x014 [1:1] geneve_tlv_option_0_exist: bool,
-        0x014 [0:0] geneve_oam: bool,
-        0x018 [19:0] outer_ipv6_flow_label: u32,
-        0x01c [19:0] inner_ipv6_flow_label: u32,
-        0x020 [21:16] geneve_opt_len: u8,
-        0x020 [15:0] geneve_protocol_type: u16,
-        0x024 [23:0] bth_dst_qp: u32,
-        0x028 [31:0] inner_esp_spi: u32,
-        0x02c [31:0] outer_esp_spi: u32,
+        0x014 [31:8] vxlan_vni: u32,
+        0x014 [7:0] bth_opcode: u8,
+        0x018 [31:8] geneve_vni: u32,
+        0x018 [1:1] geneve_tlv_option_0_exist: bool,
+        0x018 [0:0] geneve_oam: bool,
+        0x01c [19:0] outer_ipv6_flow_label: u32,
+        0x020 [19:0] inner_ipv6_flow_label: u32,
+        0x024 [21:16] geneve_opt_len: u8,
+        0x024 [15:0] geneve_protocol_type: u16,
+        0x028 [23:0] bth_dst_qp: u32,
+        0x02c [31:0] inner_esp_spi: u32,
+        0x030 [31:0] outer_esp_spi: u32,
     }
 
     /// `fte_match_set_misc2`.

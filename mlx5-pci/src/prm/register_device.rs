@@ -157,6 +157,7 @@ prm! {
         0x00c [31:0] info_size: u32,
         0x010 [31:0] offset: u32,
         0x014 [15:0] data_size: u16,
+        0x018 [..] data: [u8; 0],
     }
 
     /// `mcqi_cap`.

@@ -191,7 +191,7 @@ prm! {
     pub struct PddrTroubleshootingPage [0xf8] {
         0x000 [15:0] group_opcode: u16,
         0x004 [..] status_opcode: [u8; 4],
-        0x008 [..] status_message: [u8; 236],
+        0x00c [..] status_message: [u8; 236],
     }
 
     /// `sbcam_reg`.
