@@ -87,8 +87,7 @@ impl Device {
         match interface {
             NIC_FULL => {
                 if word & 0x8ff != 0 {
-                    let refusal =
-                        Refusal::new(CmdStatus::BAD_PARAM, Check::Reserved, "cmdq_addr_l_sz", 0x14);
+                    let refusal = Refusal::new(CmdStatus::BAD_PARAM, Check::Reserved, "cmdq_addr_l_sz", 0x14);
                     return self.misuse("register", 0x14, refusal);
                 }
                 self.commands.low = word;
@@ -234,9 +233,7 @@ impl Device {
                 output[4..8].copy_from_slice(&syndrome.to_be_bytes());
                 output
             }
-            Interference::None | Interference::NotYet => {
-                self.execute(memory, slot, &running.input, outlen)
-            }
+            Interference::None | Interference::NotYet => self.execute(memory, slot, &running.input, outlen),
         };
         let answer = self.complete(memory, slot, &running.entry, &output, DeliveryStatus::OK);
         self.log.exchange(|| {
@@ -264,10 +261,9 @@ impl Device {
     ) -> [u8; 64] {
         let mut layout = CmdLayout::copy_from(entry);
         let outcome = self.write_output(memory, &mut layout, output);
-        layout.set_owner(false);
-        layout.set_delivery_status(status.0);
-        layout.set_sig(0);
-        layout.set_sig(!layout.as_bytes().iter().fold(0, |sum, byte| sum ^ byte));
+        layout.set().owner(false).delivery_status(status.0).sig(0);
+        let signature = !layout.as_bytes().iter().fold(0, |sum, byte| sum ^ byte);
+        layout.set().sig(signature);
         let mut answer = *entry;
         answer.copy_from_slice(layout.as_bytes());
         let address = self.commands.entry_address(slot);

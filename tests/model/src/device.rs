@@ -21,6 +21,7 @@ pub struct Device {
     pub(crate) profile: Profile,
     pub(crate) now: Duration,
     pub(crate) pci: ConfigSpace,
+    pub(crate) msix_table: Vec<u8>,
     pub(crate) commands: CommandInterface,
     pub(crate) hca: Hca,
     pub(crate) pages: Pages,
@@ -40,6 +41,7 @@ impl Device {
         Device {
             now: Duration::ZERO,
             pci: ConfigSpace::new(&profile),
+            msix_table: vec![0; 0x2000],
             commands: CommandInterface::default(),
             hca: Hca::new(&profile),
             pages: Pages::new(&profile),
@@ -59,6 +61,8 @@ impl Device {
     /// has counted, and what the front end set in the outbox.
     pub fn reset(&mut self) {
         self.pci = ConfigSpace::new(&self.profile);
+        self.msix_table.fill(0);
+        self.faults.heal();
         self.commands = CommandInterface::default();
         self.hca = Hca::new(&self.profile);
         self.pages = Pages::new(&self.profile);
@@ -129,6 +133,13 @@ impl Device {
     /// Arms a fault.
     pub fn inject(&mut self, fault: Fault) {
         self.faults.arm(fault, self.now);
+    }
+
+    /// The numbers of all objects that commands have made and that others hang on, by kind.
+    pub(crate) fn objects(&self) -> Vec<(&'static str, usize)> {
+        let [uars, pds, domains, mkeys] = self.hca.counts();
+        let counts = [("UAR", uars), ("PD", pds), ("transport domain", domains), ("mkey", mkeys)];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     /// Something outside of a command was wrong: a doorbell, a work queue entry, an access to memory.

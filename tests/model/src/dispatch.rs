@@ -11,14 +11,15 @@ use std::sync::LazyLock;
 static COMMANDS: LazyLock<HashMap<u16, Command>> = LazyLock::new(|| {
     [
         crate::hca::COMMANDS,
-        crate::pages::COMMANDS,
+        &[crate::pages::COMMANDS],
         crate::caps::COMMANDS,
         crate::port::COMMANDS,
         crate::queues::COMMANDS,
         crate::steering::COMMANDS,
         crate::ipsec::COMMANDS,
     ]
-    .iter()
+    .into_iter()
+    .flatten()
     .copied()
     .flatten()
     .map(|command| (command.opcode, *command))
@@ -43,13 +44,7 @@ pub(crate) fn allocates(opcode: u16) -> bool {
 
 impl Device {
     /// Runs a command; the answer is `outlen` bytes long and begins with status and syndrome.
-    pub(crate) fn execute(
-        &mut self,
-        memory: &dyn Memory,
-        slot: u8,
-        input: &[u8],
-        outlen: usize,
-    ) -> Vec<u8> {
+    pub(crate) fn execute(&mut self, memory: &dyn Memory, slot: u8, input: &[u8], outlen: usize) -> Vec<u8> {
         let mut output = vec![0; outlen];
         let result = self.check_and_run(memory, input, &mut output);
         if let Err(refusal) = result {
@@ -61,12 +56,7 @@ impl Device {
         output
     }
 
-    fn check_and_run(
-        &mut self,
-        memory: &dyn Memory,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<(), Refusal> {
+    fn check_and_run(&mut self, memory: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
         let opcode = opcode(input);
         let Some(command) = COMMANDS.get(&opcode) else {
             return Err(Refusal::new(CmdStatus::BAD_OP, Check::Opcode, "opcode", 0));

@@ -240,10 +240,7 @@ impl Faults {
 
 /// Faults that happen to a command, not at a time.
 fn of_commands(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::CommandTimeout { .. } | Fault::CommandDelay { .. } | Fault::CommandStatus { .. }
-    )
+    matches!(fault, Fault::CommandTimeout { .. } | Fault::CommandDelay { .. } | Fault::CommandStatus { .. })
 }
 
 impl Device {

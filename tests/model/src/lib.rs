@@ -32,7 +32,7 @@ mod refusal;
 pub mod trace;
 
 pub use device::Device;
-pub use fault::Fault;
+pub use fault::{Fault, Script, ScriptError};
 pub use memory::{Memory, Unmapped};
 pub use outbox::{Outbox, Side, Tap};
 pub use refusal::{Check, Refusal};

@@ -168,12 +168,7 @@ fn give(device: &mut Device, memory: &dyn Memory, list: &[u8]) -> Result<(), Ref
     Ok(())
 }
 
-fn take(
-    device: &mut Device,
-    memory: &dyn Memory,
-    count: usize,
-    output: &mut [u8],
-) -> Result<(), Refusal> {
+fn take(device: &mut Device, memory: &dyn Memory, count: usize, output: &mut [u8]) -> Result<(), Refusal> {
     let room = (output.len() - ManagePagesOut::SIZE) / 8;
     if room < count {
         return Err(Refusal::new(CmdStatus::BAD_OUTP_LEN, Check::OutputLength, "pas", 0x10));
@@ -185,7 +180,8 @@ fn take(
         place.copy_from_slice(&address.to_be_bytes());
         let marks = [*address, address + 4088].map(|at| read_array::<8>(memory, at));
         if marks != [Ok(MARK.to_be_bytes()); 2] {
-            let refusal = Refusal::new(CmdStatus::BAD_RES_STATE, Check::Conflict, "a given page was written", 0);
+            let refusal =
+                Refusal::new(CmdStatus::BAD_RES_STATE, Check::Conflict, "a given page was written", 0);
             device.misuse("page", (address >> 12) as u32, refusal);
         }
     }

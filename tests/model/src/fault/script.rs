@@ -108,10 +108,9 @@ impl Values<'_> {
     fn fault(&mut self) -> Result<Fault, String> {
         Ok(match self.name {
             "command-timeout" => Fault::CommandTimeout { opcode: self.optional("opcode")? },
-            "command-delay" => Fault::CommandDelay {
-                opcode: self.optional("opcode")?,
-                by: seconds(self.text("by")?)?,
-            },
+            "command-delay" => {
+                Fault::CommandDelay { opcode: self.optional("opcode")?, by: seconds(self.text("by")?)? }
+            }
             "command-status" => Fault::CommandStatus {
                 opcode: self.optional("opcode")?,
                 status: self.needed("status")?,
@@ -119,10 +118,9 @@ impl Values<'_> {
             },
             "completion-lost" => Fault::CompletionLost { count: self.needed("count")? },
             "completion-twice" => Fault::CompletionTwice { count: self.needed("count")? },
-            "completion-error" => Fault::CompletionError {
-                count: self.needed("count")?,
-                syndrome: self.needed("syndrome")?,
-            },
+            "completion-error" => {
+                Fault::CompletionError { count: self.needed("count")?, syndrome: self.needed("syndrome")? }
+            }
             "health-stuck" => Fault::HealthStuck,
             "health-fatal" => Fault::HealthFatal { syndrome: self.needed("syndrome")? },
             "link-flap" => Fault::LinkFlap { down: seconds(self.text("down")?)? },

@@ -4,9 +4,8 @@ use crate::command::{Command, command};
 use crate::objects::Kind;
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
-    AllocPdIn, AllocPdOut, AllocTransportDomainIn, AllocTransportDomainOut, AllocUarIn, AllocUarOut,
-    CmdStatus, DeallocPdIn, DeallocPdOut, DeallocTransportDomainIn, DeallocTransportDomainOut, DeallocUarIn,
-    DeallocUarOut,
+    AllocPdOut, AllocTransportDomainOut, AllocUarOut, CmdStatus, DeallocPdIn, DeallocTransportDomainIn,
+    DeallocUarIn,
 };
 
 pub(super) const COMMANDS: &[Command] = &[

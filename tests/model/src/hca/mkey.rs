@@ -4,9 +4,7 @@ use super::key::{Access, KeyFault};
 use crate::command::{Command, command};
 use crate::objects::Kind;
 use crate::{Check, Device, Memory, Refusal};
-use mlx5_pci::prm::{
-    CmdStatus, CreateMkeyIn, CreateMkeyOut, DestroyMkeyIn, DestroyMkeyOut, Mkc, QueryMkeyIn, QueryMkeyOut,
-};
+use mlx5_pci::prm::{CmdStatus, CreateMkeyIn, CreateMkeyOut, DestroyMkeyIn, Mkc, QueryMkeyIn, QueryMkeyOut};
 
 /// `access_mode`: addresses are bus addresses.
 const PHYSICAL: u8 = 0;
@@ -155,7 +153,7 @@ fn key_entry(bytes: &[u8], uniform: Option<u32>) -> KeyEntry {
 
 fn create(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
     let command = CreateMkeyIn::copy_from(input);
-    let context = command.memory_key_mkey_entry().clone();
+    let context = command.memory_key_mkey_entry();
     device.named_pd(context.pd(), 0x1c)?;
     if context.qpn() != ANY_QUEUE {
         return Err(Refusal::value("qpn", 0x14));
@@ -228,8 +226,7 @@ fn translation(context: &Mkc, given: &[u8]) -> Result<Translation, Refusal> {
 fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
     let command = QueryMkeyIn::copy_from(input);
     let mkey = device.hca.mkeys.named(command.mkey_index(), "mkey_index", 0x8)?;
-    let mut out = QueryMkeyOut::default();
-    out.set_memory_key_mkey_entry(mkey.context());
+    let out = QueryMkeyOut::build().memory_key_mkey_entry(mkey.context()).done();
     output[..QueryMkeyOut::SIZE].copy_from_slice(out.as_bytes());
     Ok(())
 }

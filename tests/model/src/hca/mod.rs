@@ -6,8 +6,6 @@ mod key;
 mod mkey;
 mod segment;
 mod stages;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use key::{Access, KeyFault};
 pub(crate) use mkey::Mkey;

@@ -50,9 +50,7 @@ impl Device {
         let version = u32::from(major) << 24 | u32::from(minor & 0xff) << 16 | u32::from(sub);
         let mut buffer = HealthBuffer::build().fw_ver(version).hw_id(self.profile.identity().hardware).done();
         if let Some(syndrome) = self.faults.fatal_syndrome() {
-            buffer.set_synd(syndrome);
-            buffer.set_assert_exit_ptr(0x0012_3456);
-            buffer.set_time(self.now.as_secs() as u32);
+            buffer.set().synd(syndrome).assert_exit_ptr(0x0012_3456).time(self.now.as_secs() as u32);
         }
         buffer
     }

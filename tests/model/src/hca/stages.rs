@@ -3,10 +3,8 @@
 use crate::command::{Command, Stage, command};
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
-    CmdStatus, DisableHcaIn, DisableHcaOut, EnableHcaIn, EnableHcaOut, InitHcaIn, InitHcaOut, NopIn, NopOut,
-    QueryAdapterIn, QueryAdapterOut, QueryIssiIn, QueryIssiOut, QuerySpecialContextsIn,
-    QuerySpecialContextsOut, SetDriverVersionIn, SetDriverVersionOut, SetIssiIn, SetIssiOut, TeardownHcaIn,
-    TeardownHcaOut,
+    CmdStatus, DisableHcaIn, EnableHcaIn, QueryAdapterOut, QueryIssiOut, QuerySpecialContextsOut, SetIssiIn,
+    TeardownHcaIn, TeardownHcaOut,
 };
 
 /// Bit n says that ISSI n is supported: only 1 is, which every driver since ConnectX-4 uses.
@@ -70,8 +68,7 @@ fn disable(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> R
 }
 
 fn query_issi(device: &mut Device, _: &dyn Memory, _: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
-    let out =
-        QueryIssiOut::build().current_issi(device.hca.issi).supported_issi_dw0(SUPPORTED_ISSI).done();
+    let out = QueryIssiOut::build().current_issi(device.hca.issi).supported_issi_dw0(SUPPORTED_ISSI).done();
     output[..QueryIssiOut::SIZE].copy_from_slice(out.as_bytes());
     Ok(())
 }

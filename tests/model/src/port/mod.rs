@@ -15,7 +15,7 @@ impl Port {
 }
 
 /// The commands of this chapter.
-pub(crate) const COMMANDS: &[Command] = &[];
+pub(crate) const COMMANDS: &[&[Command]] = &[];
 
 use crate::{Device, Memory};
 
@@ -34,4 +34,9 @@ impl Device {
     pub(crate) fn depart(&mut self, _memory: &dyn Memory, packet: crate::transit::Transit) {
         self.out.frames.push(packet.bytes);
     }
+}
+
+impl Device {
+    /// The link goes up or down.
+    pub fn set_link(&mut self, _memory: &dyn Memory, _up: bool) {}
 }

@@ -15,7 +15,7 @@ impl Steering {
 }
 
 /// The commands of this chapter.
-pub(crate) const COMMANDS: &[Command] = &[];
+pub(crate) const COMMANDS: &[&[Command]] = &[];
 
 use crate::transit::Transit;
 use crate::{Device, Memory};
