@@ -2,7 +2,7 @@
 
 usage: esp.py JOB.json
 
-The job names two captures (with the octet to begin at), the SAs (SPI, key and salt in hex, addresses, mode, first
+The job names two captures, the SAs (SPI, key and salt in hex, addresses, mode, first
 sequence number in 64 bits, whether it is an ESN) and pairs of addresses between which nothing may be in the clear.
 Every ESP packet of an SA must decrypt with scapy and with the cipher alone, its sequence number must follow the one
 before, its IV be fresh, its trailer be well formed, and what was in it must be what the host's side saw. The last line
@@ -26,11 +26,11 @@ def fail(number, packet, what):
     sys.exit(1)
 
 
-def frames(path, start):
-    """The frames of a capture from an octet on, which is the start of a record."""
+def frames(path):
+    """The frames of a capture; its writer may be in the middle of one."""
     with open(path, "rb") as file:
         order = "<" if file.read(4) in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
-        file.seek(max(start, 24))
+        file.seek(24)
         while True:
             head = file.read(16)
             if len(head) < 16:
@@ -110,13 +110,13 @@ def inner_of(number, packet, octets, length, sa, plain):
 def main():
     job = json.load(open(sys.argv[1]))
     host = set()
-    for frame in frames(job["host"], job["host_from"]):
+    for frame in frames(job["host"]):
         _, octets = ip_of(frame)
         if octets and esp_of(octets)[1] is None:
             host.add(key_of(octets))
     sas = {sa["spi"]: dict(sa, next=sa["first"], ivs=set(), count=0) for sa in job["sas"]}
     clear = {tuple(pair) for pair in job["protected"]}
-    for number, frame in enumerate(frames(job["wire"], job["wire_from"]), 1):
+    for number, frame in enumerate(frames(job["wire"]), 1):
         packet, octets = ip_of(frame)
         if not octets:
             continue

@@ -161,7 +161,7 @@ pub struct Guest {
     name: String,
     process: Process,
     agent: Mutex<Agent>,
-    /// The kernel's log from the last judgement on.
+    /// The kernel's log as far as it was read.
     log: Mutex<String>,
 }
 
@@ -267,7 +267,7 @@ impl Guest {
         &self.name
     }
 
-    /// The kernel's log since [`Guest::demand_clean_log`] was called last, in the form of `dmesg -r`.
+    /// The kernel's log since [`Guest::forget_log`] was called last, in the form of `dmesg -r`.
     ///
     /// # Errors
     /// When the guest does not answer.
@@ -281,13 +281,12 @@ impl Guest {
         Ok(log.clone())
     }
 
-    /// Demands that the kernel has logged no fault since the last call, and begins anew.
+    /// Demands that the kernel has logged no fault since [`Guest::forget_log`].
     ///
     /// # Errors
     /// With the faults.
     pub fn demand_clean_log(&self) -> Result<()> {
         let log = self.log()?;
-        self.forget_log();
         kernel_log::demand_clean(&self.name, &log)
     }
 

@@ -23,7 +23,6 @@ pub struct Model {
     control: PathBuf,
     sockets: Vec<PathBuf>,
     pcap: PathBuf,
-    traces: PathBuf,
 }
 
 impl Model {
@@ -35,10 +34,7 @@ impl Model {
     pub fn start(site: &Site, name: &str, profiles: &[&str], arguments: &[&str]) -> Result<Model> {
         let dir = site.sockets()?;
         let control = dir.join(format!("{name}.control"));
-        let (pcap, traces) = (site.path(&format!("{name}-pcap")), site.path(&format!("{name}-traces")));
-        for dir in [&pcap, &traces] {
-            std::fs::create_dir_all(dir).map_err(Error::io(format!("creating {}", dir.display())))?;
-        }
+        let pcap = site.path(&format!("{name}-pcap"));
         let mut command = Command::new(binary()?);
         let mut sockets = Vec::new();
         for (number, profile) in profiles.iter().enumerate() {
@@ -49,11 +45,16 @@ impl Model {
         if profiles.len() > 1 {
             command.args(["--wire", "0:1"]);
         }
-        command.arg("--pcap-dir").arg(&pcap).arg("--trace-dir").arg(&traces).arg("--control").arg(&control);
+        command.arg("--pcap-dir").arg(&pcap).arg("--control").arg(&control);
         command.args(arguments);
         let process = Process::spawn(site, name, command)?;
         process.expect_line("^ready", START)?;
-        Ok(Model { process, control, sockets, pcap, traces })
+        let model = Model { process, control, sockets, pcap };
+        model.tell("capture off")?;
+        for card in 0..profiles.len() {
+            model.tell(&format!("trace {card} on"))?;
+        }
+        Ok(model)
     }
 
     /// The vfio-user sockets of its cards.
@@ -64,11 +65,6 @@ impl Model {
     /// The directory of its captures.
     pub fn pcap(&self) -> &PathBuf {
         &self.pcap
-    }
-
-    /// The directory of the traces of its commands.
-    pub fn traces(&self) -> &PathBuf {
-        &self.traces
     }
 
     /// The server process.
@@ -97,13 +93,54 @@ impl Model {
         Ok(answer.trim_end().to_owned())
     }
 
-    /// Demands that card `card` has refused nothing that its driver asked for.
+    /// Begins captures anew; they are off until then.
+    ///
+    /// # Errors
+    /// When the server cannot write them.
+    pub fn capture(&self) -> Result<()> {
+        self.tell("capture off")?;
+        self.tell("capture on")
+    }
+
+    /// Gives a command that has no answer.
+    ///
+    /// # Errors
+    /// When the server has one, or none at all.
+    pub fn tell(&self, line: &str) -> Result<()> {
+        let said = self.ask(line)?;
+        demand(said.is_empty(), format!("the model to take `{line}`"), said)
+    }
+
+    /// Demands that card `card` has refused nothing that its driver asked for since `clear` was said.
     ///
     /// # Errors
     /// With the refusals.
     pub fn demand_no_refusals(&self, card: usize) -> Result<()> {
         let said = self.ask(&format!("refusals {card}"))?;
-        demand(matches!(said.as_str(), "" | "[]"), format!("no refusal by card {card}"), said)
+        demand(said.is_empty(), format!("no refusal by card {card}"), said)
+    }
+
+    /// Demands that card `card` holds no page of its guest's.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn demand_no_pages(&self, card: usize) -> Result<()> {
+        let said = self.ask(&format!("pages {card}"))?;
+        demand(said == "0", format!("no page held by card {card}"), said)
+    }
+
+    /// Writes what each card has refused, noted and been commanded into the site's directory, for whoever looks into a
+    /// failure.
+    pub fn write_account(&self, site: &Site) {
+        for card in 0..self.sockets.len() {
+            for what in ["refusals", "notes", "commands", "objects", "counters"] {
+                if let Ok(text) = self.ask(&format!("{what} {card}")) {
+                    let _ = site.write(&format!("card{card}.{what}"), &format!("{text}\n"));
+                }
+            }
+            let trace = site.path(&format!("card{card}.trace"));
+            let _ = self.ask(&format!("trace {card} {}", trace.display()));
+        }
     }
 }
 

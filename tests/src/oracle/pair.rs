@@ -181,15 +181,6 @@ sleep 0.3")?;
         Ok(path)
     }
 
-    /// Demands that card `card` holds no page of its guest's.
-    ///
-    /// # Errors
-    /// When it does.
-    pub fn demand_no_pages(&self, card: usize) -> Result<()> {
-        let said = self.model.ask(&format!("pages {card}"))?;
-        demand(said.replace(' ', "").contains("\"held\":0"), format!("no page held by card {card}"), said)
-    }
-
     /// One counter of `ethtool -S` of guest `guest`.
     ///
     /// # Errors
@@ -199,15 +190,25 @@ sleep 0.3")?;
         counter_of(&said, name)
     }
 
-    /// Demands that no guest's kernel has logged a fault and no card has refused anything since the last call.
+    /// Demands that no card has refused anything and no guest's kernel has logged a fault since [`Pair::forget`].
     ///
     /// # Errors
     /// With the faults.
     pub fn judge(&self) -> Result<()> {
         for (number, guest) in self.guests.iter().enumerate() {
-            let log = guest.demand_clean_log();
-            let refusals = self.model.demand_no_refusals(number);
-            log.and(refusals)?;
+            self.model.demand_no_refusals(number)?;
+            guest.demand_clean_log()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the kernels' logs and the model's account anew.
+    fn forget(&self) -> Result<()> {
+        self.model.tell("capture off")?;
+        for (number, guest) in self.guests.iter().enumerate() {
+            guest.log()?;
+            guest.forget_log();
+            self.model.tell(&format!("clear {number}"))?;
         }
         Ok(())
     }
@@ -268,11 +269,15 @@ impl Shared {
             }
             Slot::Empty => return Err(Error::Observed { expected: "a pair".into(), found: "none".into() }),
         };
-        let result = pair.reset().and_then(|()| test(pair));
+        let result = pair.forget().and_then(|()| pair.reset()).and_then(|()| test(pair));
         let judged = pair.judge();
+        if let (Err(_), Err(faults)) = (&result, &judged) {
+            eprintln!("besides: {faults}");
+        }
         let result = result.and(judged);
         if result.is_err() {
             pair.site.keep();
+            pair.model.write_account(&pair.site);
             eprintln!("logs: {}", pair.site.dir().display());
             // A guest that is dead or hung must not fail the tests behind this one.
             if pair.guests.iter().any(|guest| guest.run("true").is_err()) {

@@ -57,9 +57,9 @@ pub(crate) fn the_interface_goes_down_and_up(pair: &Pair) -> Result<()> {
 /// The cable is pulled and put back: the driver learns of both by the port's events.
 pub(crate) fn the_driver_sees_the_link_go_and_come(pair: &Pair) -> Result<()> {
     let carrier = |value: u8| format!("[ $(cat /sys/class/net/{INTERFACE}/carrier) = {value} ]");
-    pair.model.ask("link 0 down")?;
+    pair.model.tell("link 0 down")?;
     pair.wait_for(&pair.guests[0], &carrier(0))?;
-    pair.model.ask("link 0 up")?;
+    pair.model.tell("link 0 up")?;
     pair.wait_for_carrier()?;
     pair.ping(0, "10.0.0.2", 2, 56)?;
     let log = pair.guests[0].log()?;

@@ -68,6 +68,7 @@ pub(crate) fn large_frames_cross(pair: &Pair) -> Result<()> {
         guest.sh(&format!("ip link set {INTERFACE} mtu 9000"))?;
     }
     pair.wait_for_carrier()?;
+    pair.model.capture()?;
     for size in [56, 1473, 8972, 30_000] {
         pair.ping(0, "10.0.0.2", 2, size)?;
     }
@@ -92,6 +93,7 @@ pub(crate) fn vlans_carry_their_tag(pair: &Pair) -> Result<()> {
 ip addr add 10.0.100.{number}/24 dev {INTERFACE}.100"
         ))?;
     }
+    pair.model.capture()?;
     for offload in ["on", "off"] {
         for guest in &pair.guests {
             guest.sh(&format!("ethtool -K {INTERFACE} txvlan {offload} rxvlan {offload}"))?;

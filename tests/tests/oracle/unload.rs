@@ -7,7 +7,7 @@ use ravelin_tests::oracle::pair::Pair;
 pub(crate) fn the_driver_unloads_and_no_page_stays(pair: &Pair) -> Result<()> {
     for _ in 0..2 {
         pair.guests[0].sh("rmmod mlx5_core")?;
-        pair.demand_no_pages(0)?;
+        pair.model.demand_no_pages(0)?;
         pair.reset()?;
         pair.ping(0, "10.0.0.2", 3, 56)?;
         pair.ping(1, "10.0.0.1", 3, 1472)?;

@@ -30,7 +30,7 @@ fn demand_dropped(pair: &Pair, frames: &[Vec<u8>], cause: &str, state_word: &str
     let echoes = echoes_received(pair)?;
     let (causes, drops) = (xfrm_stat(pair, cause)?, pair.counter(1, "ipsec_rx_drop_pkts")?);
     for frame in frames {
-        pair.model.ask(&format!("inject 1 {}", hex(frame)))?;
+        pair.model.tell(&format!("inject 1 {}", hex(frame)))?;
     }
     // The driver asks the card for its counters once a second.
     let deadline = std::time::Instant::now() + core::time::Duration::from_secs(15);

@@ -43,6 +43,6 @@ fn sas_come_and_go_and_the_driver_unloads() -> Result<()> {
             pair.reset()?;
         }
         pair.guests[0].sh("rmmod mlx5_core")?;
-        pair.demand_no_pages(0)
+        pair.model.demand_no_pages(0)
     })
 }

@@ -15,18 +15,15 @@ const RECORD_HEADER: usize = 16;
 
 /// The captures of guest 0's card, from a moment on.
 pub(crate) struct Wire {
-    wire: (PathBuf, u64),
-    host: (PathBuf, u64),
+    wire: PathBuf,
+    host: PathBuf,
 }
 
 impl Wire {
     /// From now on.
     pub(crate) fn from_now(pair: &Pair) -> Result<Wire> {
-        let begin = |path: PathBuf| {
-            let length = fs::metadata(&path).map_or(0, |file| file.len());
-            (path, length)
-        };
-        Ok(Wire { wire: begin(pair.wire()?), host: begin(pair.host()?) })
+        pair.model.capture()?;
+        Ok(Wire { wire: pair.wire()?, host: pair.host()? })
     }
 
     /// Has scapy decrypt at least `least` packets of each SA, at most 300, and compare them with the host's side.
@@ -39,12 +36,10 @@ impl Wire {
         };
         let protected = mode(vec![(plan.inner(0), plan.inner(1)), (plan.inner(1), plan.inner(0))]);
         let text = format!(
-            "{{\"wire\": \"{}\", \"wire_from\": {}, \"host\": \"{}\", \"host_from\": {}, \"least\": {least}, \
-             \"most\": 300, \"protected\": [{protected}], \"sas\": [{}]}}",
-            self.wire.0.display(),
-            self.wire.1,
-            self.host.0.display(),
-            self.host.1,
+            "{{\"wire\": \"{}\", \"host\": \"{}\", \"least\": {least}, \"most\": 300, \"protected\": [{protected}], \
+             \"sas\": [{}]}}",
+            self.wire.display(),
+            self.host.display(),
             sas.join(", ")
         );
         let job = pair.site.write("esp.json", &text)?;
@@ -70,7 +65,7 @@ impl Wire {
 
     /// The ESP frames (native, IPv4) with this SPI on the wire.
     pub(crate) fn frames_of(&self, spi: u32) -> Result<Vec<Vec<u8>>> {
-        let frames = frames(&self.wire.0, self.wire.1)?;
+        let frames = frames(&self.wire)?;
         let found: Vec<Vec<u8>> = frames
             .into_iter()
             .filter(|frame| frame.get(23) == Some(&50) && frame.get(34..38) == Some(&spi.to_be_bytes()))
@@ -80,9 +75,9 @@ impl Wire {
     }
 }
 
-fn frames(path: &Path, from: u64) -> Result<Vec<Vec<u8>>> {
+fn frames(path: &Path) -> Result<Vec<Vec<u8>>> {
     let octets = fs::read(path).map_err(Error::io(format!("reading {}", path.display())))?;
-    let mut at = usize::try_from(from).unwrap_or(0).max(FILE_HEADER);
+    let mut at = FILE_HEADER;
     let mut frames = Vec::new();
     while let Some(head) = octets.get(at..at + RECORD_HEADER) {
         let length = head.get(8..12).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
