@@ -275,6 +275,9 @@ macro_rules! prm {
             $($crate::prm_row! { access $(#[$field_meta])* $offset, $bits, $field, $kind })*
         }
 
+        // An associated constant that nobody names is never evaluated, and then nothing would be checked.
+        const _: [u32; $size / 4] = $name::CLAIMS;
+
         impl Default for $name {
             fn default() -> Self {
                 Self([0; $size])

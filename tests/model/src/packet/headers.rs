@@ -292,6 +292,13 @@ impl Layers {
     }
 }
 
+impl Tag {
+    /// Priority, CFI and VLAN id.
+    pub fn parts(&self) -> (u8, bool, u16) {
+        ((self.tci >> 13) as u8, self.tci & 0x1000 != 0, self.tci & 0xfff)
+    }
+}
+
 impl Tcp {
     /// FIN.
     pub const FIN: u16 = 0x001;

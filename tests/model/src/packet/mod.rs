@@ -2,9 +2,10 @@
 //!
 //! Everything here is total: no bytes, however broken, make it panic. Device state, queues and tables are elsewhere.
 
-mod bytes;
+pub(crate) mod bytes;
 pub mod checksum;
 mod extension;
+pub mod fields;
 pub mod hash;
 mod headers;
 mod parse;
@@ -15,6 +16,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use fields::{MatchParam, match_param};
 pub use headers::{
     Esp, Ethernet, Gre, Headers, Icmp, InsertionPoint, Ip, L3, L4, Layers, Tag, Tcp, Tunnel, Udp,
 };
