@@ -9,6 +9,7 @@ mod stages;
 
 pub(crate) use key::{Access, KeyFault};
 pub(crate) use mkey::Mkey;
+pub(crate) use stages::RESERVED_LKEY;
 
 use crate::caps::Profile;
 use crate::command::{Command, Stage};
