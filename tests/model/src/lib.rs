@@ -39,6 +39,7 @@ pub use refusal::{Check, Refusal};
 
 // Of others:
 pub mod caps;
+pub mod esp;
 mod ipsec;
 pub mod packet;
 mod port;
