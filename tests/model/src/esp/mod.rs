@@ -1,13 +1,12 @@
 //! ESP as the card does it (RFC 4303 with AES-GCM of RFC 4106): packets built and taken apart in the forms of the packet
-//! reformats, and the ASO context with sequence numbers, replay window and lifetimes.
+//! reformats.
 //!
-//! Pure functions and plain structures; objects, keys by number and registers are in `ipsec`.
+//! Pure functions and plain structures; objects, keys by number, registers, and the ASO context with sequence numbers,
+//! replay window and lifetimes are in `ipsec`.
 
-pub mod aso;
 pub mod cipher;
 mod form;
 mod transform;
-pub mod window;
 
 #[cfg(test)]
 mod tests;

@@ -1,59 +1,45 @@
-//! Ipsec.
+//! IPsec: keys, IPSEC objects, what they do to packets, and how a driver reads and changes their live state.
+//!
+//! - [`general`]: the four commands of general objects, by object type;
+//! - [`key`]: encryption keys; [`object`]: IPSEC objects; [`limits`]: what the profile allows;
+//! - [`engine`]: encrypt and decrypt as actions of a flow entry;
+//! - [`sequence`]: numbers, windows, lifetimes and events of an ASO context;
+//! - [`aso`]: ACCESS_ASO work queue entries.
+//!
+//! The ESP transforms themselves are in [`crate::esp`].
+
+mod aso;
+mod engine;
+mod general;
+mod key;
+mod limits;
+mod object;
+mod sequence;
 
 use crate::caps::Profile;
-use crate::command::Command;
+use crate::objects::Numbered;
+pub(crate) use engine::Crypto;
 
-/// State of ipsec.
-#[derive(Debug, Default)]
-pub(crate) struct Ipsec {}
+/// The commands of this chapter.
+pub(crate) const COMMANDS: &[&[crate::command::Command]] = &[general::COMMANDS];
+
+/// State of IPsec.
+#[derive(Debug)]
+pub(crate) struct Ipsec {
+    limits: limits::Limits,
+    keys: Numbered<key::Key>,
+    objects: Numbered<object::Object>,
+}
 
 impl Ipsec {
     /// As after reset.
-    pub(crate) fn new(_profile: &Profile) -> Ipsec {
-        Ipsec::default()
-    }
-}
-
-/// The commands of this chapter.
-pub(crate) const COMMANDS: &[&[Command]] = &[];
-
-use crate::transit::Transit;
-use crate::{Device, Memory};
-
-/// How a crypto action ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Crypto {
-    /// The packet was changed and goes on (on receive also when the ICV failed: the syndrome says so).
-    Done,
-    /// The packet must not go on (hard lifetime reached, object in error, wrong protocol).
-    Dropped,
-}
-
-impl Device {
-    /// CRYPTO_ENCRYPT with an ESP reformat: `packet` becomes ESP.
-    pub(crate) fn encrypt(
-        &mut self,
-        _memory: &dyn Memory,
-        _object: u32,
-        _reformat: (u8, &[u8]),
-        _packet: &mut Transit,
-    ) -> Crypto {
-        Crypto::Dropped
+    pub(crate) fn new(profile: &Profile) -> Ipsec {
+        let limits = limits::Limits::of(profile);
+        Ipsec { keys: Numbered::new(1, limits.keys), objects: Numbered::new(1, limits.objects), limits }
     }
 
-    /// CRYPTO_DECRYPT with an ESP reformat: `packet` becomes plaintext; syndrome and ASO return register are set.
-    pub(crate) fn decrypt(
-        &mut self,
-        _memory: &dyn Memory,
-        _object: u32,
-        _reformat: (u8, &[u8]),
-        _packet: &mut Transit,
-    ) -> Crypto {
-        Crypto::Dropped
-    }
-
-    /// An ACCESS_ASO work queue entry of 64 bytes from an SQ in protection domain `pd`; `Err` is the CQE's syndrome.
-    pub(crate) fn access_aso(&mut self, _memory: &dyn Memory, _pd: u32, _wqe: &[u8; 64]) -> Result<(), u8> {
-        Err(0x02)
+    /// Whether an IPSEC object exists, for the flow entry that names it.
+    pub(crate) fn has(&self, object: u32) -> bool {
+        self.objects.get(object).is_some()
     }
 }
