@@ -8,7 +8,9 @@ mod extension;
 pub mod fields;
 pub mod hash;
 mod headers;
+pub mod merge;
 mod parse;
+pub mod segment;
 pub mod vlan;
 
 #[cfg(test)]
