@@ -61,20 +61,16 @@ impl Device {
         if written { Posted::Done } else { Posted::Failed }
     }
 
-    /// Writes a CQE. `false` when the CQ could not take it.
+    /// Writes a CQE, or keeps it for a while. `false` when the CQ could not take it.
     fn post_cqe(&mut self, memory: &dyn Memory, cqn: u32, cqe: Cqe64) -> bool {
-        let now = self.now;
-        let Some(cq) = self.queues.cqs.get_mut(cqn) else { return false };
-        if let Some(compressor) = &mut cq.compressor
-            && compressor.takes(&cqe)
-        {
-            compressor.keep(cqe, now);
-            if compressor.is_full() {
-                self.flush_compressed(memory, cqn);
-            }
+        if self.keep(memory, cqn, &cqe) {
             return true;
         }
+        // It does not go with those before it, but may be the first of others.
         self.flush_compressed(memory, cqn);
+        if self.keep(memory, cqn, &cqe) {
+            return true;
+        }
         let written = self.write_cqe(memory, cqn, cqe.clone());
         if let Some(cq) = self.queues.cqs.get_mut(cqn)
             && let Some(compressor) = &mut cq.compressor
@@ -83,6 +79,21 @@ impl Device {
         }
         self.consider_event(memory, cqn);
         written
+    }
+
+    /// Gives a CQE to the compressor, if there is one that takes it.
+    fn keep(&mut self, memory: &dyn Memory, cqn: u32, cqe: &Cqe64) -> bool {
+        let now = self.now;
+        let Some(cq) = self.queues.cqs.get_mut(cqn) else { return false };
+        let Some(compressor) = &mut cq.compressor else { return false };
+        if !compressor.takes(cqe) {
+            return false;
+        }
+        compressor.keep(cqe.clone(), now);
+        if compressor.is_full() {
+            self.flush_compressed(memory, cqn);
+        }
+        true
     }
 
     /// Writes what the compressor of `cqn` has kept back.

@@ -2,6 +2,7 @@
 //!
 //! Left out: SHAMPO, RoCE fields, congestion marks.
 
+use super::lro::Terms;
 use super::tir::{Target, Tir};
 use crate::packet::checksum::{complete, verify};
 use crate::packet::hash::{Hash, Scaling};
@@ -41,6 +42,16 @@ impl Tir {
         own && self.self_lb_block & if multicast { BLOCK_MULTICAST } else { BLOCK_UNICAST } != 0
     }
 
+    /// Whether packets of this kind are merged.
+    fn merges(&self, headers: &Headers) -> bool {
+        let [v4, v6] = self.merge;
+        match headers.outer.l3() {
+            L3::V4 => v4,
+            L3::V6 => v6,
+            L3::None => false,
+        }
+    }
+
     fn hash(&self, headers: &Headers) -> Hash {
         let hash = |scaling: &Scaling, layers: &Layers| scaling.hash(layers);
         match (&self.inner, &headers.inner) {
@@ -66,8 +77,10 @@ impl Device {
                 rqt.rqs.get(place).copied()
             }),
         };
+        let terms =
+            tir.merges(&headers).then_some(Terms { limit: tir.merge_max, timeout: tir.merge_timeout });
         if let Some(rqn) = target {
-            self.deliver_to(memory, rqn, packet, headers, hash);
+            self.deliver_to(memory, rqn, packet, headers, hash, terms);
         }
     }
 
@@ -78,6 +91,7 @@ impl Device {
         mut packet: Transit,
         mut headers: Headers,
         hash: Hash,
+        terms: Option<Terms>,
     ) {
         let Some(rq) = self.queues.rqs.get(rqn) else { return };
         let fcs = rq.context.scatter_fcs().then(|| crc32(&packet.bytes));
@@ -93,10 +107,15 @@ impl Device {
             let kind = cqe.l4_l3_hdr_type() | VLAN_STRIPPED;
             cqe.set().l4_l3_hdr_type(kind).vlan_info(tci);
         }
-        if let Some(fcs) = fcs {
-            packet.bytes.extend(fcs.to_le_bytes());
+        match (fcs, terms) {
+            (None, Some(terms)) => self.merge_into(memory, rqn, packet.bytes, &headers, cqe, terms),
+            (fcs, _) => {
+                if let Some(fcs) = fcs {
+                    packet.bytes.extend(fcs.to_le_bytes());
+                }
+                self.receive_into(memory, rqn, &packet.bytes, cqe);
+            }
         }
-        self.receive_into(memory, rqn, &packet.bytes, cqe);
     }
 }
 

@@ -10,6 +10,7 @@ mod cq;
 mod deliver;
 mod eq;
 mod limits;
+mod lro;
 mod named;
 mod receive;
 mod ring;
@@ -53,6 +54,8 @@ pub(crate) struct Queues {
     tirs: Numbered<tir::Tir>,
     rqts: Numbered<rqt::Rqt>,
     counters: Numbered<counter::QCounter>,
+    /// Flows whose packets wait to be merged.
+    merging: Vec<lro::Session>,
 }
 
 impl Queues {
@@ -71,6 +74,7 @@ impl Queues {
             tirs: Numbered::new(0x20, up_to(limits.log_max_tir)),
             rqts: Numbered::new(0x30, up_to(limits.log_max_rqt)),
             counters: Numbered::new(1, 255),
+            merging: Vec::new(),
             limits,
         }
     }
@@ -153,11 +157,13 @@ impl Device {
 
     /// Timers of the queues.
     pub(crate) fn advance_queues(&mut self, memory: &dyn Memory) {
+        self.advance_merging(memory);
         self.advance_completions(memory);
     }
 
     /// When the next one is due.
     pub(crate) fn queues_deadline(&self) -> Option<Duration> {
-        self.queues.cqs.iter().filter_map(|(_, cq)| cq.deadline()).min()
+        let completions = self.queues.cqs.iter().filter_map(|(_, cq)| cq.deadline()).min();
+        [completions, self.merging_deadline()].into_iter().flatten().min()
     }
 }

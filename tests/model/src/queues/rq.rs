@@ -144,6 +144,7 @@ pub(super) fn modify_rq(
             if let Source::Own(receiver) = &mut rq.source {
                 receiver.reset();
             }
+            device.forget_merging(number);
         }
         State::Error => device.flush_rq(memory, number),
         State::Ready => {}
@@ -177,6 +178,7 @@ pub(super) fn destroy_rq(
     device.queues.rqs.named(number, "rqn", 0x8)?;
     device.links.end((Kind::Rq, number), "rqn", 0x8)?;
     device.queues.rqs.remove(number);
+    device.forget_merging(number);
     Ok(())
 }
 

@@ -10,6 +10,7 @@
 use super::named::Key;
 use super::wqe::{SEGMENT, Sender, WqeError};
 use crate::packet::checksum::{Fill, SoftwareParser, fill};
+use crate::packet::segment::{self, CutError};
 use crate::packet::{Headers, vlan};
 use crate::transit::Transit;
 use crate::{Check, Device, Memory};
@@ -117,7 +118,7 @@ impl Device {
             offloads.finish(&mut frame);
             return self.dispatch(memory, sender, &offloads, frame);
         }
-        for mut segment in self.cut(&ethernet, &offloads, headers.len(), &frame)? {
+        for mut segment in self.cut(&ethernet, headers.len(), &frame)? {
             offloads.finish(&mut segment);
             self.dispatch(memory, sender, &offloads, segment)?;
         }
@@ -208,24 +209,17 @@ impl Device {
         Ok(at + SEGMENT)
     }
 
-    fn cut(
-        &self,
-        ethernet: &WqeEthSeg,
-        offloads: &Offloads,
-        headers: usize,
-        frame: &[u8],
-    ) -> Result<Vec<Vec<u8>>, WqeError> {
+    fn cut(&self, ethernet: &WqeEthSeg, headers: usize, frame: &[u8]) -> Result<Vec<Vec<u8>>, WqeError> {
         if self.queues.limits.max_lso == 0 {
             return Err(operation(Check::Capability, "opcode", 0));
         }
-        if ethernet.mss() == 0 {
-            return Err(operation(Check::Value, "mss", 0x16));
-        }
-        if headers == 0 {
-            return Err(operation(Check::Value, "inline_hdr.sz", 0x1c));
-        }
-        let _ = (offloads, frame);
-        Err(operation(Check::Capability, "opcode", 0))
+        segment::cut_frame(frame, headers, ethernet.mss()).map_err(|error| match error {
+            CutError::Mss => operation(Check::Value, "mss", 0x16),
+            CutError::NotTransport | CutError::HeaderLength { .. } => {
+                operation(Check::Value, "inline_hdr.sz", 0x1c)
+            }
+            CutError::TooLong => length(Check::Limit, "mss", 0x16),
+        })
     }
 
     fn dispatch(
