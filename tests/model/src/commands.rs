@@ -15,6 +15,9 @@ use crate::{Check, Device, Memory, Refusal, Unmapped};
 use mlx5_pci::prm::{CmdLayout, CmdProtBlock, CmdStatus, DeliveryStatus};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// log2 of the entries of the queue.
 const LOG_ENTRIES: u32 = 5;
 /// log2 of an entry's bytes.

@@ -169,6 +169,22 @@ impl Host {
 
     /// Puts a command into `slot` and rings; the command may still run when this returns.
     pub fn start(&mut self, slot: u8, input: &[u8], outlen: usize) {
+        self.prepare(slot, input, outlen);
+        self.write32(0x18, 1 << slot);
+    }
+
+    /// The entry of `slot` as it lies in memory.
+    pub fn entry(&self, slot: u8) -> [u8; 64] {
+        self.memory.get(self.queue + 64 * u64::from(slot), 64).try_into().expect("64 bytes")
+    }
+
+    /// Overwrites the entry of `slot`.
+    pub fn put_entry(&self, slot: u8, entry: &[u8; 64]) {
+        self.memory.put(self.queue + 64 * u64::from(slot), entry);
+    }
+
+    /// Puts a command into `slot` without ringing.
+    pub fn prepare(&mut self, slot: u8, input: &[u8], outlen: usize) {
         self.token = self.token % 255 + 1;
         let mut entry = [0u8; 64];
         let inline = input.len().min(16);
@@ -183,8 +199,7 @@ impl Host {
         entry[0x3c] = self.token;
         entry[0x3f] = 1;
         entry[0x3d] = !entry.iter().fold(0, |sum, byte| sum ^ byte);
-        self.memory.put(self.queue + 64 * u64::from(slot), &entry);
-        self.write32(0x18, 1 << slot);
+        self.put_entry(slot, &entry);
     }
 
     fn chain(&self, data: &[u8], length: usize) -> u64 {

@@ -11,6 +11,9 @@ use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{CmdStatus, ManagePagesIn, ManagePagesOut, QueryPagesIn, QueryPagesOut};
 use std::collections::BTreeSet;
 
+#[cfg(test)]
+mod tests;
+
 /// Event type PAGE_REQUEST.
 const PAGE_REQUEST: u8 = 0x0b;
 /// MANAGE_PAGES: the driver cannot give what was asked for.

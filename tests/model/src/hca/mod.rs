@@ -7,6 +7,9 @@ mod mkey;
 mod segment;
 mod stages;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use key::{Access, KeyFault};
 pub(crate) use mkey::Mkey;
 pub(crate) use stages::RESERVED_LKEY;
