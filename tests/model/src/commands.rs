@@ -7,6 +7,7 @@
 //! 4. Output goes to the entry and the output mailboxes, ownership goes back, and an EQE of type CMD is posted when an
 //!    event queue has subscribed to it.
 
+use crate::command::Stage;
 use crate::fault::Interference;
 use crate::memory::{read_array, read_vec};
 use crate::queues::Event;
@@ -306,12 +307,7 @@ impl Device {
 
     /// Whether a command that makes something has to wait until pages have come.
     fn waits_for_pages(&self, opcode: u16) -> bool {
-        crate::dispatch::allocates(opcode) && !self.pages.covered()
-    }
-
-    /// Whether any command still waits.
-    pub(crate) fn commands_waiting(&self) -> bool {
-        !self.commands.running.is_empty()
+        self.hca.stage() == Stage::Initialized && crate::dispatch::allocates(opcode) && !self.pages.covered()
     }
 }
 
