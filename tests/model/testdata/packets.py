@@ -43,6 +43,7 @@ def cases():
     yield "frag4-first", E / IP(**V4, flags="MF") / U / text(24)
     yield "frag4-later", E / IP(**V4, frag=4) / text(24)
     yield "frag6", E / IPv6(**V6) / IPv6ExtHdrFragment(nh=17, offset=4, m=1, id=9) / text(24)
+    yield "frag6-first", E / IPv6(**V6) / IPv6ExtHdrFragment(nh=17, offset=0, m=1, id=9) / text(24)
     yield "atomic6", E / IPv6(**V6) / IPv6ExtHdrFragment(id=9) / T / text(24)
     # With no segments left the final destination is the one in the IPv6 header.
     yield "extensions6", E / IPv6(**V6) / HOP / DEST / IPv6ExtHdrRouting(segleft=0) / DEST / T / text(8)
@@ -55,6 +56,8 @@ def cases():
     yield "vxlan", E / IP(**V4) / UDP(sport=50000, dport=4789) / VXLAN(vni=0xABCDEF, flags=8) / inner / IPv6(
         src="fd00::1", dst="fd00::2") / T / text(17)
     yield "gre", E / IP(**V4) / GRE(key_present=1, key=0xCAFE0001, chksum_present=0) / IP(
+        src="10.0.0.1", dst="10.0.0.2") / U / text(17)
+    yield "gre-checksum", E / IP(**V4) / GRE(chksum_present=1, key_present=1, key=5) / IP(
         src="10.0.0.1", dst="10.0.0.2") / U / text(17)
     yield "gre-bridged", E / IPv6(**V6) / GRE(proto=0x6558, seqnum_present=1, seqence_number=3) / inner / Dot1Q(
         vlan=9) / IP(src="10.0.0.1", dst="10.0.0.2") / T / text(16)

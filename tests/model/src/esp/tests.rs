@@ -291,6 +291,26 @@ fn trailers() {
     assert_eq!(open(&[9, 9, 0, 17], tunnel), Err(OpenError::Trailer), "a tunnel carries IP");
 }
 
+/// Padding is looked for in the text only, even where the bytes before it would fit.
+#[test]
+fn padding_does_not_reach_into_the_headers() {
+    let mut frame = forged(&[2, 2, 17]);
+    frame[33] = 1;
+    assert_eq!(open(&cipher(), false, &Removal::Transport, 7, &frame), Err(OpenError::Trailer));
+}
+
+/// The UDP length says where ESP ends, not the IP length.
+#[test]
+fn bytes_behind_udp_are_not_esp() {
+    let form = Form::Udp { spi: 9, v6: false, source: 4500, destination: 4500 };
+    let plain = sample("tcp4").frame;
+    let mut sealed = seal(&cipher(), false, &form, 1, &plain).unwrap();
+    sealed.extend([0xaa; 4]);
+    let length = (sealed.len() - 14) as u16;
+    sealed[16..18].copy_from_slice(&length.to_be_bytes());
+    assert_eq!(open(&cipher(), false, &Removal::Udp, 1, &sealed), Ok(plain));
+}
+
 #[test]
 fn what_is_no_esp() {
     let open = |name: &str, removal| super::open(&cipher(), false, &removal, 7, &sample(name).frame);

@@ -92,12 +92,16 @@ fn tags() {
 
 #[test]
 fn fragments_have_no_transport() {
-    for name in ["frag4-first", "frag4-later", "frag6"] {
+    for name in ["frag4-first", "frag4-later", "frag6", "frag6-first"] {
         let headers = parse(name);
         assert!(headers.outer.fragment(), "{name}");
         assert_eq!(headers.outer.l4, L4::None, "{name}");
         assert_eq!(headers.outer.ip.unwrap().protocol, if name == "frag4-later" { 0 } else { 17 }, "{name}");
     }
+    // The byte behind the next header is reserved there, and no length.
+    let mut reserved = sample("frag6").frame;
+    reserved[55] = 0xff;
+    assert_eq!(Headers::parse(&reserved).outer, parse("frag6").outer);
     let atomic = parse("atomic6");
     assert!(!atomic.outer.fragment() && atomic.outer.tcp().is_some());
 }
@@ -141,6 +145,11 @@ fn tunnels() {
     assert_eq!(gre.tunnel, Tunnel::Gre);
     assert_eq!(gre.inner.unwrap().udp().unwrap().destination, 53);
 
+    let checked = parse("gre-checksum");
+    let L4::Gre(header) = checked.outer.l4 else { panic!("{:?}", checked.outer.l4) };
+    assert_eq!((header.checksum, header.key, header.end), (true, Some(5), 46));
+    assert!(checked.inner.unwrap().udp().is_some());
+
     let bridged = parse("gre-bridged");
     let L4::Gre(header) = bridged.outer.l4 else { panic!("{:?}", bridged.outer.l4) };
     assert!(header.sequence && header.key.is_none());
@@ -154,6 +163,26 @@ fn tunnels() {
         assert_eq!(headers.inner.as_ref().unwrap().l3(), l3, "{name}");
         assert_eq!(headers.innermost().payload().unwrap().len(), 5, "{name}");
     }
+}
+
+#[test]
+fn no_tunnels() {
+    let mut frame = sample("vxlan").frame;
+    frame[42] = 0;
+    assert_eq!(Headers::parse(&frame).tunnel, Tunnel::None, "without the flag that makes the VNI valid");
+    let other = Parser { vxlan_ports: &[1234], ..Parser::default() };
+    assert_eq!(other.parse(&sample("vxlan").frame).tunnel, Tunnel::None, "another port");
+    let mut frame = sample("gre").frame;
+    frame[35] = 1;
+    assert_eq!(Headers::parse(&frame).outer.l4, L4::Other, "PPTP");
+}
+
+#[test]
+fn all_nine_flags() {
+    let mut frame = sample("tcp4").frame;
+    frame[46..48].copy_from_slice(&[0x5f, 0xff]);
+    assert_eq!(Headers::parse(&frame).outer.tcp().unwrap().flags, 0x1ff);
+    assert!(Headers::parse(&frame).outer.tcp().unwrap().has(Tcp::NS));
 }
 
 #[test]

@@ -53,6 +53,25 @@ fn truncated_packets_are_bad() {
     assert_eq!(verify(&Headers::parse(&frame).outer, &frame), Verdict { l3: Some(false), l4: Some(false) });
 }
 
+/// A checksum that is right for what is there, under a length that says more.
+#[test]
+fn truncated_packets_are_bad_whatever_they_sum_to() {
+    let mut frame = sample("tcp4").frame;
+    frame[17] += 4;
+    fill(&mut frame, ALL);
+    assert_eq!(verify(&Headers::parse(&frame).outer, &frame), Verdict { l3: Some(false), l4: Some(false) });
+}
+
+#[test]
+fn udp_lengths_that_do_not_fit() {
+    let good = sample("udp4-zero").frame;
+    for (length, expected) in [(41, true), (40, true), (8, true), (7, false), (0, false), (42, false)] {
+        let mut frame = good.clone();
+        frame[39] = length;
+        assert_eq!(verify(&Headers::parse(&frame).outer, &frame).l4, Some(expected), "{length}");
+    }
+}
+
 #[test]
 fn sums_of_completions() {
     for sample in samples() {
@@ -157,6 +176,11 @@ fn software_parser() {
     let swp = SoftwareParser { outer_l3: 7, outer_l4: 27, flags: 0x10, ..SoftwareParser::default() };
     assert!(swp.is_used());
     swp.fill(&mut frame, Fill::from_flags(0xc0));
+    assert_eq!(frame, good);
+    // An inner transport header alone goes with the outer IP header.
+    put(&mut frame, 54 + 16, &[0, 0]);
+    let swp = SoftwareParser { outer_l3: 7, inner_l4: 27, flags: 0x10, ..SoftwareParser::default() };
+    swp.fill(&mut frame, Fill::from_flags(0x20));
     assert_eq!(frame, good);
     // Offsets beyond the frame do nothing.
     let wild = SoftwareParser { outer_l3: 255, outer_l4: 255, inner_l3: 255, inner_l4: 7, flags: 0xff };

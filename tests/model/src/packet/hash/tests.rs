@@ -80,6 +80,19 @@ fn symmetric_hashes_are_the_same_both_ways() {
     }
 }
 
+/// Only a pair can be sorted.
+#[test]
+fn one_of_a_pair_stays_what_it_is() {
+    for (there, back, ..) in flows().filter(|(there, ..)| there.l3() == L3::V4) {
+        for (field, port) in [(Selection::SOURCE_IP, false), (Selection::SOURCE_PORT, true)] {
+            let plain = scaling(false, false, field);
+            let symmetric = Scaling { symmetric: true, ..plain.clone() };
+            assert_eq!(symmetric.hash(&there), plain.hash(&there), "{port}");
+            assert_eq!(symmetric.hash(&back), plain.hash(&back), "{port}");
+        }
+    }
+}
+
 #[test]
 fn inverted_xor8() {
     let (flow, ..) = flows().next().unwrap();

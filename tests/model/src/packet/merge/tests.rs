@@ -103,13 +103,14 @@ fn a_flush_ends_it() {
 fn what_does_not_fit_comes_after_what_was_there() {
     let (_, parts) = segments("tcp4", 3000, 1000);
     let tcp = Headers::parse(&parts[0]).outer.tcp().unwrap().offset;
-    // A gap; another flag; another window size is fine; a wrong checksum; an IP option is another header length.
+    // A gap; another flag; a wrong checksum; a mark of congestion; another station.
     let gap = parts[2].clone();
     let fin = change(&parts[1], tcp + 13, &[0x11]);
     let mut wrong = parts[1].clone();
     wrong[70] ^= 1;
     let congestion = change(&parts[1], 15, &[3]);
-    for other in [gap, fin, wrong, congestion] {
+    let mac = change(&parts[1], 5, &[9]);
+    for other in [gap, fin, wrong, congestion, mac] {
         let mut merges = Merges::default();
         offer(&mut merges, &parts[0]);
         let mut out = offer(&mut merges, &other);
@@ -155,6 +156,33 @@ fn what_is_never_merged() {
 }
 
 #[test]
+fn flags_and_headers_that_never_merge() {
+    let start = |frame: &[u8]| Merge::start(frame, &Headers::parse(frame)).is_some();
+    let (_, parts) = segments("tcp4", 100, 1000);
+    assert!(start(&parts[0]));
+    let tcp = Headers::parse(&parts[0]).outer.tcp().unwrap().offset;
+    for flags in [0x00, 0x08, 0x11, 0x12, 0x14, 0x30, 0x50, 0x90] {
+        assert!(!start(&change(&parts[0], tcp + 13, &[flags])), "{flags:#x}");
+    }
+    for name in ["tcp4-options", "extensions6", "atomic6"] {
+        let (_, parts) = segments(name, 100, 1000);
+        assert!(!start(&parts[0]), "{name}");
+    }
+}
+
+#[test]
+fn nothing_follows_a_push() {
+    let (_, parts) = segments("tcp4", 2000, 1000);
+    let tcp = Headers::parse(&parts[0]).outer.tcp().unwrap().offset;
+    let first = change(&parts[0], tcp + 13, &[0x18]);
+    let mut merge = Merge::start(&first, &Headers::parse(&first)).unwrap();
+    assert!(merge.is_complete());
+    assert!(!merge.push(&parts[1], &Headers::parse(&parts[1]), LIMIT));
+    assert_eq!(merge.segments(), 1);
+    assert_eq!(offer(&mut Merges::default(), &first), [Delivery::Single(first)]);
+}
+
+#[test]
 fn timestamps_are_the_newest() {
     let (whole, parts) = segments("tcp4", 2000, 1000);
     let head = header_length(&whole).unwrap();
@@ -170,6 +198,9 @@ fn timestamps_are_the_newest() {
     offer(&mut merges, &stamped(&parts[0], 4));
     offer(&mut merges, &stamped(&parts[1], 7));
     let out = merges.flush();
+    // With and without do not go together.
+    offer(&mut merges, &stamped(&parts[0], 4));
+    assert_eq!(offer(&mut merges, &parts[1]), [Delivery::Single(stamped(&parts[0], 4))]);
     let [Delivery::Merged(merged)] = &out[..] else { panic!("{out:?}") };
     assert_eq!(merged.frame[54..66], [1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 7]);
     assert_eq!(merged.frame.len(), 66 + 2000);
