@@ -18,7 +18,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use fields::{MatchParam, match_param};
+pub use fields::{MatchParam, dwords, match_param};
 pub use headers::{
     Esp, Ethernet, Gre, Headers, Icmp, InsertionPoint, Ip, L3, L4, Layers, Tag, Tcp, Tunnel, Udp,
 };

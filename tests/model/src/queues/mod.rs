@@ -78,6 +78,11 @@ impl Queues {
             limits,
         }
     }
+
+    /// Whether a TIR exists, for the flow entry that names it.
+    pub(crate) fn has_tir(&self, tirn: u32) -> bool {
+        self.tirs.get(tirn).is_some()
+    }
 }
 
 /// The commands of this chapter.

@@ -2,16 +2,15 @@
 //!
 //! Facts E.10, C.3, C.4; `fs_cmd.c` and `en_accel/ipsec_fs.c` of Linux. Inferred: an entry ends a packet's way through
 //! its table in exactly one way (allow, drop or forward); an ESP reformat goes with its crypto action and the other way
-//! round, but for crypto offload, where there is none; capabilities about reformats together with other actions are not
-//! asked for ESP, since Linux does not ask.
+//! round (crypto offload, which has no reformat, is not carried out); capabilities about reformats together with other
+//! actions are not asked for ESP, since Linux does not ask.
 
-use super::Steering;
 use super::limits::{TableLimits, offered, wrong};
 use super::reformat::Reformat;
 use super::table::Table;
 use super::table_type::TableType;
 use crate::objects::{Kind, Object};
-use crate::{Check, Refusal};
+use crate::{Check, Device, Refusal};
 use mlx5_pci::prm::{CmdStatus, Vlan};
 
 /// The packet leaves the tables.
@@ -109,16 +108,12 @@ impl Plan {
 
 /// What is around a plan that is checked.
 pub(super) struct Surroundings<'a> {
-    /// All of steering.
-    pub(super) steering: &'a Steering,
+    /// Where it is to be.
+    pub(super) device: &'a Device,
     /// The table that the entry is for.
     pub(super) table: &'a Table,
     /// What that type offers.
     pub(super) limits: &'a TableLimits,
-    /// Whether there is a TIR of this number.
-    pub(super) tir: &'a dyn Fn(u32) -> bool,
-    /// Whether there is an IPSEC object of this number.
-    pub(super) ipsec: &'a dyn Fn(u32) -> bool,
 }
 
 fn conflict(field: &'static str, offset: u16) -> Refusal {
@@ -182,7 +177,7 @@ impl Surroundings<'_> {
             self.check_destination(plan, *destination, LIST + 8 * item as u16)?;
         }
         let tirs = plan.destinations.iter().filter(|to| matches!(to, Destination::Tir(_))).count();
-        let limits = &self.steering.limits;
+        let limits = &self.device.steering.limits;
         offered(tirs < 2 || limits.several_tirs, "destination_list_size", 0x50)?;
         let mixed = tirs > 0 && tirs < plan.destinations.len();
         offered(!mixed || limits.tirs_and_tables, "destination_list_size", 0x50)
@@ -193,10 +188,14 @@ impl Surroundings<'_> {
         match destination {
             Destination::Tir(number) => {
                 offered(self.table.kind.has_tirs(), "destination_type", offset)?;
-                if (self.tir)(number) { Ok(()) } else { Err(Refusal::no_object("destination_id", offset)) }
+                if self.device.queues.has_tir(number) {
+                    Ok(())
+                } else {
+                    Err(Refusal::no_object("destination_id", offset))
+                }
             }
             Destination::Table(number) => {
-                let next = self.steering.tables.named(number, "destination_id", offset)?;
+                let next = self.device.steering.tables.named(number, "destination_id", offset)?;
                 if next.kind != self.table.kind {
                     return Err(mismatch);
                 }
@@ -214,8 +213,12 @@ impl Surroundings<'_> {
                     (TableType::RdmaTx, TableType::NicTx) => 1 << 1,
                     _ => 0,
                 };
-                offered(self.steering.limits.to_other_type & bit != 0, "destination_table_type", offset + 4)?;
-                let next = self.steering.tables.named(number, "destination_id", offset)?;
+                offered(
+                    self.device.steering.limits.to_other_type & bit != 0,
+                    "destination_table_type",
+                    offset + 4,
+                )?;
+                let next = self.device.steering.tables.named(number, "destination_id", offset)?;
                 if next.kind == kind { Ok(()) } else { Err(mismatch) }
             }
         }
@@ -230,7 +233,7 @@ impl Surroundings<'_> {
             return Err(wrong(Check::Limit, "flow_counter_list_size", 0x54));
         }
         for (item, number) in plan.counters.iter().enumerate() {
-            if !self.steering.counters.has(*number) {
+            if !self.device.steering.counters.has(*number) {
                 let offset = LIST + 8 * (plan.destinations.len() + item) as u16;
                 return Err(Refusal::no_object("flow_counter_id", offset));
             }
@@ -246,7 +249,7 @@ impl Surroundings<'_> {
             (true, true) => Err(conflict("action", ACTION)),
             (false, false) if plan.crypto != 0 => Err(conflict("encrypt_decrypt_obj_id", 0x64)),
             (false, false) => Ok(()),
-            _ if (self.ipsec)(plan.crypto) => Ok(()),
+            _ if self.device.ipsec.has(plan.crypto) => Ok(()),
             _ => Err(Refusal::no_object("encrypt_decrypt_obj_id", 0x64)),
         }
     }
@@ -264,9 +267,10 @@ impl Surroundings<'_> {
             if plan.reformat != 0 {
                 return Err(conflict("packet_reformat_id", 0x58));
             }
-            return offered(crypto == 0 || self.steering.limits.crypto_offload, "action", ACTION);
+            return if crypto == 0 { Ok(()) } else { Err(conflict("action", ACTION)) };
         }
-        let reformat: &Reformat = self.steering.reformats.named(plan.reformat, "packet_reformat_id", 0x58)?;
+        let reformat: &Reformat =
+            self.device.steering.reformats.named(plan.reformat, "packet_reformat_id", 0x58)?;
         offered(reformat.offered_by(caps), "packet_reformat_id", 0x58)?;
         if reformat.crypto_action() != crypto {
             return Err(conflict("packet_reformat_id", 0x58));
@@ -286,7 +290,7 @@ impl Surroundings<'_> {
         if !plan.has(MOD_HDR) {
             return if plan.rewrite == 0 { Ok(()) } else { Err(conflict("modify_header_id", 0x5c)) };
         }
-        let rewrite = self.steering.rewrites.named(plan.rewrite, "modify_header_id", 0x5c)?;
+        let rewrite = self.device.steering.rewrites.named(plan.rewrite, "modify_header_id", 0x5c)?;
         if rewrite.kind == self.table.kind {
             Ok(())
         } else {

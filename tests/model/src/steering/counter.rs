@@ -35,23 +35,22 @@ pub(super) struct Count {
 pub(super) struct Counters {
     /// By the first number of each allocation.
     blocks: BTreeMap<u32, Vec<Count>>,
+    used: u32,
     next: u32,
 }
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters { blocks: BTreeMap::new(), next: FIRST }
+        Counters { blocks: BTreeMap::new(), used: 0, next: FIRST }
     }
 }
 
 impl Counters {
     fn alloc(&mut self, size: u32, limit: u32) -> Option<u32> {
-        let used: usize = self.blocks.values().map(Vec::len).sum();
-        if used as u64 + u64::from(size) > u64::from(limit) {
-            return None;
-        }
+        self.used.checked_add(size).filter(|used| *used <= limit)?;
         let base = self.gap(self.next, size).or_else(|| self.gap(FIRST, size))?;
         self.blocks.insert(base, vec![Count::default(); size as usize]);
+        self.used += size;
         self.next = base + size;
         Some(base)
     }
@@ -94,7 +93,12 @@ impl Counters {
 }
 
 /// ALLOC_FLOW_COUNTER.
-pub(super) fn alloc(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn alloc(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = AllocFlowCounterIn::copy_from(input);
     let limits = &device.steering.limits;
     offered(command.flow_counter_bulk_log_size() == 0, "flow_counter_bulk_log_size", 0x0e)?;
@@ -114,7 +118,12 @@ pub(super) fn alloc(device: &mut Device, _: &dyn Memory, input: &[u8], output: &
 }
 
 /// DEALLOC_FLOW_COUNTER: not while an entry uses it or any of its bulk.
-pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn dealloc(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let base = DeallocFlowCounterIn::copy_from(input).flow_counter_id();
     let block = device.steering.counters.blocks.get(&base);
     let size = block.ok_or(Refusal::no_object("flow_counter_id", 8))?.len() as u32;
@@ -122,11 +131,17 @@ pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut
         return Err(Refusal::new(CmdStatus::BAD_RES_STATE, Check::InUse, "flow_counter_id", 8));
     }
     device.steering.counters.blocks.remove(&base);
+    device.steering.counters.used -= size;
     Ok(())
 }
 
 /// QUERY_FLOW_COUNTER.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = QueryFlowCounterIn::copy_from(input);
     let steering = &mut device.steering;
     let (first, several) = (command.flow_counter_id(), u32::from(command.num_of_counters()));

@@ -10,10 +10,11 @@ use super::limits::{offered, wrong};
 use super::table::own_vport;
 use super::table_type::TableType;
 use crate::objects::Kind;
+use crate::packet::dwords;
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
-    CmdStatus, DeleteFteIn, DestFormatStruct, FlowContext, FlowCounterList, QueryFteIn, QueryFteOut, SetFteIn,
-    reserved_bit,
+    CmdStatus, DeleteFteIn, DestFormatStruct, FlowContext, FlowCounterList, QueryFteIn, QueryFteOut,
+    SetFteIn, reserved_bit,
 };
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub(super) fn set(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8
     if !group.covers(index) {
         return Err(index_out_of_range());
     }
-    let value = fields::param(&context.match_value());
+    let value = dwords(&context.match_value());
     if let Some(dword) = group.entries.mask().outside(&value) {
         return Err(wrong(Check::Unmasked, "match_value", 0x80 + 4 * dword as u16));
     }
@@ -85,19 +86,18 @@ pub(super) fn set(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8
     };
     let limits = device.steering.limits.of(table.kind).ok_or(wrong(Check::Capability, "table_type", 0x10))?;
     offered(command.op_mod() != MODIFY || limits.caps.flow_modify_en(), "op_mod", 0x06)?;
-    let surroundings = Surroundings {
-        steering: &device.steering,
-        table,
-        limits,
-        tir: &|number| device.steers_to_tir(number),
-        ipsec: &|number| device.steers_to_ipsec(number),
-    };
-    surroundings.check(&plan)?;
+    Surroundings { device, table, limits }.check(&plan)?;
     store(device, &command, context.group_id(), &value, plan)
 }
 
 /// Puts a checked plan into the table.
-fn store(device: &mut Device, command: &SetFteIn, group: u32, value: &Param, plan: Plan) -> Result<(), Refusal> {
+fn store(
+    device: &mut Device,
+    command: &SetFteIn,
+    group: u32,
+    value: &Param,
+    plan: Plan,
+) -> Result<(), Refusal> {
     let index = command.flow_index();
     let fresh = device.steering.next_entry;
     let table = device.steering.table_mut(command.table_type(), command.table_id())?;
@@ -130,7 +130,8 @@ fn plan(command: &SetFteIn, context: &FlowContext, list: &[u8]) -> Result<Plan, 
     offered(context.encrypt_decrypt_type() == 0, "encrypt_decrypt_type", 0x50)?;
     let aso = &context.as_bytes()[0x240..0x260];
     offered(aso.iter().all(|byte| *byte == 0), "execute_aso", 0x280)?;
-    let (destinations, counters) = (context.destination_list_size() as usize, context.flow_counter_list_size() as usize);
+    let (destinations, counters) =
+        (context.destination_list_size() as usize, context.flow_counter_list_size() as usize);
     let items = list.as_chunks::<ITEM>().0;
     let too_short = Refusal::new(CmdStatus::BAD_INP_LEN, Check::InputLength, "destination_list_size", 0x50);
     let (to, rest) = items.split_at_checked(destinations).ok_or(too_short)?;
@@ -144,7 +145,11 @@ fn plan(command: &SetFteIn, context: &FlowContext, list: &[u8]) -> Result<Plan, 
         action: context.action(),
         flow_tag: context.flow_tag(),
         ignore_flow_level: command.ignore_flow_level(),
-        destinations: to.iter().enumerate().map(|(n, item)| destination(item, at(n))).collect::<Result<_, _>>()?,
+        destinations: to
+            .iter()
+            .enumerate()
+            .map(|(n, item)| destination(item, at(n)))
+            .collect::<Result<_, _>>()?,
         counters: counted
             .iter()
             .enumerate()
@@ -162,7 +167,8 @@ fn destination(item: &[u8; ITEM], offset: u16) -> Result<Destination, Refusal> {
         return Err(wrong(Check::Reserved, "destination", offset + at as u16));
     }
     let item = DestFormatStruct::copy_from(item);
-    let foreign = item.destination_eswitch_owner_vhca_id_valid() || item.destination_eswitch_owner_vhca_id() != 0;
+    let foreign =
+        item.destination_eswitch_owner_vhca_id_valid() || item.destination_eswitch_owner_vhca_id() != 0;
     offered(!foreign, "destination_eswitch_owner_vhca_id", offset + 4)?;
     offered(!item.packet_reformat(), "packet_reformat", offset + 4)?;
     let number = item.destination_id();
@@ -197,7 +203,12 @@ fn changed(old: &Plan, new: Plan, mask: u8) -> Result<Plan, Refusal> {
     }
     let mut plan = old.clone();
     if mask & MODIFY_ACTION != 0 {
-        plan = Plan { destinations: plan.destinations, counters: plan.counters, flow_tag: plan.flow_tag, ..new.clone() };
+        plan = Plan {
+            destinations: plan.destinations,
+            counters: plan.counters,
+            flow_tag: plan.flow_tag,
+            ..new.clone()
+        };
     }
     if mask & MODIFY_FLOW_TAG != 0 {
         plan.flow_tag = new.flow_tag;
@@ -232,7 +243,12 @@ pub(super) fn delete(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut 
 }
 
 /// QUERY_FLOW_TABLE_ENTRY: as it was set, with changes.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = QueryFteIn::copy_from(input);
     let index = command.flow_index();
     let table = device.steering.table(command.table_type(), command.table_id())?;

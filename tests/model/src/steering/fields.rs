@@ -5,6 +5,7 @@
 //! Never offered: MPLS, Geneve, VXLAN-GPE, GTP, ICMP (`flex_parser_protocols` is zero), programmable samples, MACsec.
 
 use super::table_type::TableType;
+use crate::packet::MatchParam;
 use mlx5_pci::prm::{
     FieldInfo, FlowTableFieldsSupported, FlowTableFieldsSupported2, FlowTablePropLayout, FteMatchParam, Shape,
 };
@@ -13,16 +14,7 @@ use mlx5_pci::prm::{
 pub(super) const DWORDS: usize = FteMatchParam::SIZE / 4;
 
 /// `fte_match_param` in host order.
-pub(super) type Param = [u32; DWORDS];
-
-/// From the bytes of a command.
-pub(super) fn param(bytes: &FteMatchParam) -> Param {
-    let mut param = [0; DWORDS];
-    for (dword, bytes) in param.iter_mut().zip(bytes.as_bytes().as_chunks::<4>().0) {
-        *dword = u32::from_be_bytes(*bytes);
-    }
-    param
-}
+pub(super) type Param = MatchParam;
 
 /// To the bytes of a command.
 pub(super) fn bytes(param: &Param) -> FteMatchParam {
@@ -128,7 +120,9 @@ fn need(section: &str, field: &str) -> Need {
         ("misc_parameters", field) => misc(field),
         ("misc_parameters_2", "metadata_reg_a") => Need::Transmit,
         ("misc_parameters_2", "ipsec_syndrome") => Need::Decrypt,
-        ("misc_parameters_2", field) if field.starts_with("metadata_reg_c_") => supported(|known| known == field),
+        ("misc_parameters_2", field) if field.starts_with("metadata_reg_c_") => {
+            supported(|known| known == field)
+        }
         ("misc_parameters_3", field) if field.contains("_tcp_") => Need::Always,
         _ => Need::Never,
     }
@@ -209,7 +203,11 @@ pub(super) enum Support {
 
 impl Supported {
     /// By the capabilities of a table type.
-    pub(super) fn new(kind: TableType, caps: &FlowTablePropLayout, more: &FlowTableFieldsSupported2) -> Supported {
+    pub(super) fn new(
+        kind: TableType,
+        caps: &FlowTablePropLayout,
+        more: &FlowTableFieldsSupported2,
+    ) -> Supported {
         let support = |field: &Field| match field.need {
             Need::Never => Support::No,
             Need::Always => Support::Masked,
@@ -217,7 +215,9 @@ impl Supported {
             Need::Transmit => Support::Masked,
             Need::Decrypt if caps.ipsec_decrypt() => Support::Masked,
             Need::Decrypt => Support::No,
-            Need::Field2(name) if flag(more.as_bytes(), FlowTableFieldsSupported2::FIELDS, name) => Support::Masked,
+            Need::Field2(name) if flag(more.as_bytes(), FlowTableFieldsSupported2::FIELDS, name) => {
+                Support::Masked
+            }
             Need::Field2(_) => Support::No,
             Need::Field(name) => {
                 let whole = caps.ft_field_support();
@@ -243,7 +243,9 @@ impl Supported {
 /// Whether the capability of this name is not zero.
 fn flag(bytes: &[u8], fields: &[FieldInfo], name: &str) -> bool {
     fields.iter().any(|info| match info.shape {
-        Shape::Bits { hi, lo } => info.name == name && mlx5_pci::prm::layout::get(bytes, info.offset, hi, lo) != 0,
+        Shape::Bits { hi, lo } => {
+            info.name == name && mlx5_pci::prm::layout::get(bytes, info.offset, hi, lo) != 0
+        }
         _ => false,
     })
 }

@@ -8,6 +8,7 @@ use super::fields::{self, ENABLE, Param, Support};
 use super::limits::{TableLimits, offered, wrong};
 use super::matcher::{Entries, Mask};
 use super::table::own_vport;
+use crate::packet::dwords;
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
     CmdStatus, CreateFlowGroupIn, CreateFlowGroupOut, DestroyFlowGroupIn, FteMatchParam, QueryFlowGroupIn,
@@ -45,18 +46,19 @@ impl Group {
 }
 
 /// CREATE_FLOW_GROUP.
-pub(super) fn create(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn create(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = CreateFlowGroupIn::copy_from(input);
     own_vport(command.other_vport(), command.vport_number())?;
     let steering = &mut device.steering;
     let table = steering.table(command.table_type(), command.table_id())?;
     // 0 is a group of masked entries, the only type that NIC tables have.
     offered(command.group_type() == 0, "group_type", 0x11)?;
-    offered(
-        !command.source_eswitch_owner_vhca_id_valid(),
-        "source_eswitch_owner_vhca_id_valid",
-        0x18,
-    )?;
+    offered(!command.source_eswitch_owner_vhca_id_valid(), "source_eswitch_owner_vhca_id_valid", 0x18)?;
     offered(command.match_definer_id() == 0, "match_definer_id", 0x2a)?;
     let (start, end) = (command.start_flow_index(), command.end_flow_index());
     if start > end {
@@ -68,7 +70,7 @@ pub(super) fn create(device: &mut Device, _: &dyn Memory, input: &[u8], output: 
     if table.groups.iter().any(|group| group.start <= end && start <= group.end) {
         return Err(wrong(Check::Conflict, "start_flow_index", 0x1c));
     }
-    let criteria = fields::param(&command.match_criteria());
+    let criteria = dwords(&command.match_criteria());
     let limits = steering.limits.of(table.kind).ok_or(wrong(Check::Capability, "table_type", 0x10))?;
     check_criteria(limits, command.match_criteria_enable(), &criteria)?;
     let number = steering.next_group & 0xff_ffff;
@@ -105,7 +107,12 @@ fn check_criteria(limits: &TableLimits, enable: u8, criteria: &Param) -> Result<
 }
 
 /// DESTROY_FLOW_GROUP: not while it has entries.
-pub(super) fn destroy(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn destroy(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let command = DestroyFlowGroupIn::copy_from(input);
     own_vport(command.other_vport(), command.vport_number())?;
     let table = device.steering.table_mut(command.table_type(), command.table_id())?;
@@ -119,7 +126,12 @@ pub(super) fn destroy(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut
 }
 
 /// QUERY_FLOW_GROUP.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = QueryFlowGroupIn::copy_from(input);
     let table = device.steering.table(command.table_type(), command.table_id())?;
     let group = table.group(command.group_id(), 0x18)?;

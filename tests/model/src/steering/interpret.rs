@@ -8,8 +8,8 @@
 //! packet that a reformat does not fit is dropped.
 
 use super::action::{
-    ALLOW, CRYPTO_DECRYPT, CRYPTO_ENCRYPT, DECAP, DROP, Destination, MOD_HDR, PACKET_REFORMAT, Plan, VLAN_POP,
-    VLAN_POP_2, VLAN_PUSH, VLAN_PUSH_2,
+    ALLOW, CRYPTO_DECRYPT, CRYPTO_ENCRYPT, DECAP, DROP, Destination, MOD_HDR, PACKET_REFORMAT, Plan,
+    VLAN_POP, VLAN_POP_2, VLAN_PUSH, VLAN_PUSH_2,
 };
 use super::fields::Param;
 use super::table::Miss;
@@ -41,7 +41,8 @@ impl Traveller {
     /// What entries match on: the headers, and the metadata as they are now.
     fn param(&mut self) -> Param {
         let bytes = &self.packet.bytes;
-        let headers = self.headers.get_or_insert_with(|| Box::new(match_param(&Headers::parse(bytes), bytes)));
+        let headers =
+            self.headers.get_or_insert_with(|| Box::new(match_param(&Headers::parse(bytes), bytes)));
         let mut param = **headers;
         for (dword, metadata) in param.iter_mut().zip(metadata(&self.packet)) {
             *dword |= metadata;
@@ -198,7 +199,8 @@ impl Device {
         }
         for pop in [VLAN_POP, VLAN_POP_2].into_iter().filter(|pop| plan.has(*pop)) {
             let frame = &mut packet.bytes;
-            let tag = vlan::strip(frame, vlan::CUSTOMER_TAG).or_else(|| vlan::strip(frame, vlan::SERVICE_TAG));
+            let tag =
+                vlan::strip(frame, vlan::CUSTOMER_TAG).or_else(|| vlan::strip(frame, vlan::SERVICE_TAG));
             changed |= tag.is_some() && pop != 0;
         }
         if let Some(rewrite) = self.steering.rewrites.get(plan.rewrite).filter(|_| plan.has(MOD_HDR)) {

@@ -1,11 +1,11 @@
-//! What the capability profile allows of flow steering, read once; and what steering asks of the other chapters.
+//! What the capability profile allows of flow steering, read once.
 //!
 //! Capabilities: FLOW_TABLE (7), and of GENERAL the number of flow counters, facts E.5.
 
 use super::fields::Supported;
 use super::table_type::TableType;
 use crate::caps::Profile;
-use crate::{Check, Device, Refusal};
+use crate::{Check, Refusal};
 use mlx5_pci::prm::{CmdStatus, FlowTableNicCap, FlowTablePropLayout};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,8 @@ pub(super) struct Limits {
     pub(super) several_tirs: bool,
     /// An entry may have TIRs and tables.
     pub(super) tirs_and_tables: bool,
+    /// `flow_table_type_2_type`: from which table type to which other one entries may forward.
+    pub(super) to_other_type: u8,
     /// How many packet reformat contexts there may be.
     pub(super) reformats: u32,
     /// Bytes of the longest header that a reformat puts on.
@@ -57,14 +59,16 @@ fn power(log: u8) -> u32 {
 impl Limits {
     /// What `profile` says.
     pub(super) fn new(profile: &Profile) -> Limits {
-        let caps: FlowTableNicCap = profile.flow_table();
+        let caps: FlowTableNicCap = flow_table(profile);
         let general = profile.general();
-        let counters = u32::from(general.max_flow_counter_31_16()) << 16 | u32::from(general.max_flow_counter_15_0());
+        let counters =
+            u32::from(general.max_flow_counter_31_16()) << 16 | u32::from(general.max_flow_counter_15_0());
         let tables = TableType::ALL.into_iter().map(|kind| (kind, TableLimits::new(kind, &caps)));
         Limits {
             tables: tables.filter(|(_, limits)| limits.caps.ft_support()).collect(),
             several_tirs: caps.nic_rx_multi_path_tirs(),
             tirs_and_tables: caps.nic_rx_multi_path_tirs_fts(),
+            to_other_type: 0,
             reformats: power(caps.log_max_packet_reformat_context()),
             max_encap_header_size: caps.max_encap_header_size(),
             counters: counters.min(1 << 24),
@@ -76,8 +80,16 @@ impl Limits {
     /// The limits of the table type that a command names.
     pub(super) fn table(&self, code: u8, offset: u16) -> Result<(TableType, &TableLimits), Refusal> {
         let kind = TableType::from_code(code);
-        kind.and_then(|kind| Some((kind, self.tables.get(&kind)?)))
-            .ok_or(wrong(Check::Capability, "table_type", offset))
+        kind.and_then(|kind| Some((kind, self.tables.get(&kind)?))).ok_or(wrong(
+            Check::Capability,
+            "table_type",
+            offset,
+        ))
+    }
+
+    /// The limits of all table types.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &TableLimits> {
+        self.tables.values()
     }
 
     /// The limits of a type of which there is a table already.
@@ -126,14 +138,50 @@ impl TableLimits {
     }
 }
 
-impl Device {
-    /// Whether there is a TIR of this number.
-    pub(super) fn steers_to_tir(&self, tirn: u32) -> bool {
-        self.has_tir(tirn)
-    }
-
-    /// Whether there is an IPSEC object of this number.
-    pub(super) fn steers_to_ipsec(&self, object: u32) -> bool {
-        self.has_ipsec_object(object)
-    }
+fn flow_table(_profile: &Profile) -> FlowTableNicCap {
+    let all = || mlx5_pci::prm::FlowTableFieldsSupported::copy_from(&[0xff; 16]);
+    let both = FlowTablePropLayout::build()
+        .ft_support(true)
+        .flow_counter(true)
+        .flow_modify_en(true)
+        .modify_root(true)
+        .identified_miss_table_mode(true)
+        .flow_table_modify(true)
+        .reset_root_to_default(true)
+        .reformat(true)
+        .decap(true)
+        .ignore_flow_level(true)
+        .log_max_ft_size(22)
+        .log_max_modify_header_context(16)
+        .max_modify_header_actions(16)
+        .max_ft_level(64)
+        .log_max_ft_num(12)
+        .log_max_flow_counter(20)
+        .log_max_destination(10)
+        .log_max_flow(25)
+        .ft_field_support(&all())
+        .ft_field_bitmask_support(&all())
+        .done();
+    let mut receive = both.clone();
+    receive
+        .set()
+        .ipsec_decrypt(true)
+        .table_miss_action_domain(true)
+        .reformat_del_esp_trasport(true)
+        .reformat_l3_esp_tunnel_to_l2(true)
+        .reformat_del_esp_transport_over_udp(true);
+    let mut transmit = both;
+    transmit
+        .set()
+        .ipsec_encrypt(true)
+        .reformat_add_esp_trasport(true)
+        .reformat_l2_to_l3_esp_tunnel(true)
+        .reformat_add_esp_transport_over_udp(true);
+    FlowTableNicCap::build()
+        .nic_rx_multi_path_tirs(true)
+        .log_max_packet_reformat_context(16)
+        .max_encap_header_size(128)
+        .flow_table_properties_nic_receive(&receive)
+        .flow_table_properties_nic_transmit(&transmit)
+        .done()
 }

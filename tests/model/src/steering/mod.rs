@@ -84,7 +84,13 @@ pub(crate) const COMMANDS: &[&[Command]] = &[&[
     command!(QUERY_FLOW_TABLE_ENTRY, QueryFteIn, QueryFteOut, Initialized, entry::query),
     command!(DELETE_FLOW_TABLE_ENTRY, DeleteFteIn, DeleteFteOut, Initialized, entry::delete),
     command!(ALLOC_FLOW_COUNTER, AllocFlowCounterIn, AllocFlowCounterOut, Initialized, counter::alloc),
-    command!(DEALLOC_FLOW_COUNTER, DeallocFlowCounterIn, DeallocFlowCounterOut, Initialized, counter::dealloc),
+    command!(
+        DEALLOC_FLOW_COUNTER,
+        DeallocFlowCounterIn,
+        DeallocFlowCounterOut,
+        Initialized,
+        counter::dealloc
+    ),
     command!(QUERY_FLOW_COUNTER, QueryFlowCounterIn, QueryFlowCounterOut, Initialized, counter::query),
     reformat::ALLOC,
     command!(
@@ -118,7 +124,8 @@ pub(crate) const COMMANDS: &[&[Command]] = &[&[
     command!(
         QUERY_MODIFY_HEADER_CONTEXT,
         QueryModifyHeaderContextIn,
-        QueryModifyHeaderContextOut,
+        // No driver's interface declares the answer; its head has the length of this one.
+        DeallocModifyHeaderContextOut,
         Initialized,
         modify::query
     ),

@@ -36,7 +36,12 @@ pub(super) struct Rewrite {
 }
 
 /// ALLOC_MODIFY_HEADER_CONTEXT.
-pub(super) fn alloc(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn alloc(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = AllocModifyHeaderContextIn::copy_from(input);
     let steering = &mut device.steering;
     let (kind, limits) = steering.limits.table(command.table_type(), 0x0c)?;
@@ -134,7 +139,12 @@ fn part(
 }
 
 /// DEALLOC_MODIFY_HEADER_CONTEXT: not while an entry uses it.
-pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn dealloc(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let number = DeallocModifyHeaderContextIn::copy_from(input).modify_header_id();
     device.steering.rewrites.named(number, "modify_header_id", 8)?;
     device.links.end((Kind::ModifyHeader, number), "modify_header_id", 8)?;
@@ -143,7 +153,12 @@ pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut
 }
 
 /// QUERY_MODIFY_HEADER_CONTEXT: the actions from 0x10 on.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let number = QueryModifyHeaderContextIn::copy_from(input).modify_header_id();
     let rewrite = device.steering.rewrites.named(number, "modify_header_id", 8)?;
     let room = output.get_mut(usize::from(ACTIONS)..usize::from(ACTIONS) + rewrite.bytes.len());

@@ -165,7 +165,8 @@ fn alloc(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -
     if context.reformat_param_1() != 0 || input[0x21] != 0 {
         return Err(wrong(Check::Reserved, "reformat_param_1", 0x20));
     }
-    let reformat = Reformat { kind: context.reformat_type(), param_0: context.reformat_param_0(), data: data.into() };
+    let reformat =
+        Reformat { kind: context.reformat_type(), param_0: context.reformat_param_0(), data: data.into() };
     offered(limits.tables().any(|table| reformat.offered_by(&table.caps)), "reformat_type", 0x1c)?;
     if size > usize::from(limits.max_encap_header_size) {
         return Err(wrong(Check::Limit, "reformat_data_size", 0x1e));
@@ -178,7 +179,12 @@ fn alloc(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -
 }
 
 /// DEALLOC_PACKET_REFORMAT_CONTEXT: not while an entry uses it.
-pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn dealloc(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let number = DeallocPacketReformatContextIn::copy_from(input).packet_reformat_id();
     device.steering.reformats.named(number, "packet_reformat_id", 8)?;
     device.links.end((Kind::Reformat, number), "packet_reformat_id", 8)?;
@@ -187,7 +193,12 @@ pub(super) fn dealloc(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut
 }
 
 /// QUERY_PACKET_REFORMAT_CONTEXT.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let number = QueryPacketReformatContextIn::copy_from(input).packet_reformat_id();
     let reformat = device.steering.reformats.named(number, "packet_reformat_id", 8)?;
     let context = PacketReformatContextIn::build()

@@ -7,17 +7,17 @@
 //! Inferred: a table that is missed to has a higher level, but for devices that can ignore levels, since Linux chains
 //! tables of one level by their misses then; the root may be destroyed, since Linux does not reset it before.
 
+use super::Steering;
 use super::entry::Entry;
 use super::fields::Param;
 use super::group::Group;
 use super::limits::{TableLimits, offered, wrong};
 use super::table_type::TableType;
-use super::Steering;
 use crate::objects::{Kind, Links};
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
-    CmdStatus, CreateFlowTableIn, CreateFlowTableOut, DestroyFlowTableIn, FlowTableContext, ModifyFlowTableIn,
-    QueryFlowTableIn, QueryFlowTableOut, SetFlowTableRootIn,
+    CmdStatus, CreateFlowTableIn, CreateFlowTableOut, DestroyFlowTableIn, FlowTableContext,
+    ModifyFlowTableIn, QueryFlowTableIn, QueryFlowTableOut, SetFlowTableRootIn,
 };
 
 /// `modify_field_select`: `table_miss_action` and `table_miss_id`.
@@ -92,7 +92,13 @@ impl Steering {
     }
 
     /// What a context says about misses; `at` is where the context stands.
-    fn miss(&self, limits: &TableLimits, kind: TableType, level: u8, context: &FlowTableContext) -> Result<Miss, Refusal> {
+    fn miss(
+        &self,
+        limits: &TableLimits,
+        kind: TableType,
+        level: u8,
+        context: &FlowTableContext,
+    ) -> Result<Miss, Refusal> {
         let number = context.table_miss_id();
         match context.table_miss_action() {
             0 | 2 if number != 0 => Err(wrong(Check::Conflict, "table_miss_id", 0x1c)),
@@ -130,7 +136,12 @@ fn hold_miss(links: &mut Links, number: u32, miss: Miss) {
 }
 
 /// CREATE_FLOW_TABLE.
-pub(super) fn create(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn create(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = CreateFlowTableIn::copy_from(input);
     own_vport(command.other_vport(), command.vport_number())?;
     let steering = &mut device.steering;
@@ -171,7 +182,12 @@ fn check_context(limits: &TableLimits, context: &FlowTableContext) -> Result<(),
 }
 
 /// DESTROY_FLOW_TABLE: not while it has groups, or an entry or another table leads to it.
-pub(super) fn destroy(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn destroy(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let command = DestroyFlowTableIn::copy_from(input);
     own_vport(command.other_vport(), command.vport_number())?;
     let number = command.table_id();
@@ -218,7 +234,12 @@ pub(super) fn modify(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut 
 }
 
 /// QUERY_FLOW_TABLE.
-pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn query(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), Refusal> {
     let command = QueryFlowTableIn::copy_from(input);
     let table = device.steering.table(command.table_type(), command.table_id())?;
     let answer = QueryFlowTableOut::build().flow_table_context(&table.context).done();
@@ -227,7 +248,12 @@ pub(super) fn query(device: &mut Device, _: &dyn Memory, input: &[u8], output: &
 }
 
 /// SET_FLOW_TABLE_ROOT.
-pub(super) fn set_root(device: &mut Device, _: &dyn Memory, input: &[u8], _: &mut [u8]) -> Result<(), Refusal> {
+pub(super) fn set_root(
+    device: &mut Device,
+    _: &dyn Memory,
+    input: &[u8],
+    _: &mut [u8],
+) -> Result<(), Refusal> {
     let command = SetFlowTableRootIn::copy_from(input);
     own_vport(command.other_vport(), command.vport_number())?;
     let steering = &mut device.steering;

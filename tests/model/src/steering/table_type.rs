@@ -20,8 +20,14 @@ pub(super) enum TableType {
 
 impl TableType {
     /// All of them.
-    pub(super) const ALL: [TableType; 6] =
-        [TableType::NicRx, TableType::NicTx, TableType::SnifferRx, TableType::SnifferTx, TableType::RdmaRx, TableType::RdmaTx];
+    pub(super) const ALL: [TableType; 6] = [
+        TableType::NicRx,
+        TableType::NicTx,
+        TableType::SnifferRx,
+        TableType::SnifferTx,
+        TableType::RdmaRx,
+        TableType::RdmaTx,
+    ];
 
     /// From `table_type`.
     pub(super) fn from_code(code: u8) -> Option<TableType> {

@@ -11,9 +11,11 @@ use core::net::IpAddr;
 pub(super) fn apply(kind: u8, data: &[u8], frame: &mut Vec<u8>) -> bool {
     let headers = Parser::default().parse(frame);
     let rest = match kind {
-        L3_TUNNEL_TO_L2 => {
-            headers.inner.as_ref().and_then(|inner| inner.ip.as_ref()).and_then(|ip| frame.get(ip.offset..ip.end))
-        }
+        L3_TUNNEL_TO_L2 => headers
+            .inner
+            .as_ref()
+            .and_then(|inner| inner.ip.as_ref())
+            .and_then(|ip| frame.get(ip.offset..ip.end)),
         L2_TO_L3_TUNNEL => headers.l2_end().and_then(|end| frame.get(end..)),
         _ => frame.get(..),
     };

@@ -1,0 +1,4 @@
+//! Tests of flow steering.
+
+mod bench;
+mod stories;
