@@ -59,7 +59,7 @@ fn power(log: u8) -> u32 {
 impl Limits {
     /// What `profile` says.
     pub(super) fn new(profile: &Profile) -> Limits {
-        let caps: FlowTableNicCap = flow_table(profile);
+        let caps = profile.flow_table();
         let general = profile.general();
         let counters =
             u32::from(general.max_flow_counter_31_16()) << 16 | u32::from(general.max_flow_counter_15_0());
@@ -68,7 +68,7 @@ impl Limits {
             tables: tables.filter(|(_, limits)| limits.caps.ft_support()).collect(),
             several_tirs: caps.nic_rx_multi_path_tirs(),
             tirs_and_tables: caps.nic_rx_multi_path_tirs_fts(),
-            to_other_type: 0,
+            to_other_type: profile.general_2().flow_table_type_2_type(),
             reformats: power(caps.log_max_packet_reformat_context()),
             max_encap_header_size: caps.max_encap_header_size(),
             counters: counters.min(1 << 24),
@@ -136,52 +136,4 @@ impl TableLimits {
     pub(super) fn rewrites(&self) -> usize {
         power(self.caps.log_max_modify_header_context()) as usize
     }
-}
-
-fn flow_table(_profile: &Profile) -> FlowTableNicCap {
-    let all = || mlx5_pci::prm::FlowTableFieldsSupported::copy_from(&[0xff; 16]);
-    let both = FlowTablePropLayout::build()
-        .ft_support(true)
-        .flow_counter(true)
-        .flow_modify_en(true)
-        .modify_root(true)
-        .identified_miss_table_mode(true)
-        .flow_table_modify(true)
-        .reset_root_to_default(true)
-        .reformat(true)
-        .decap(true)
-        .ignore_flow_level(true)
-        .log_max_ft_size(22)
-        .log_max_modify_header_context(16)
-        .max_modify_header_actions(16)
-        .max_ft_level(64)
-        .log_max_ft_num(12)
-        .log_max_flow_counter(20)
-        .log_max_destination(10)
-        .log_max_flow(25)
-        .ft_field_support(&all())
-        .ft_field_bitmask_support(&all())
-        .done();
-    let mut receive = both.clone();
-    receive
-        .set()
-        .ipsec_decrypt(true)
-        .table_miss_action_domain(true)
-        .reformat_del_esp_trasport(true)
-        .reformat_l3_esp_tunnel_to_l2(true)
-        .reformat_del_esp_transport_over_udp(true);
-    let mut transmit = both;
-    transmit
-        .set()
-        .ipsec_encrypt(true)
-        .reformat_add_esp_trasport(true)
-        .reformat_l2_to_l3_esp_tunnel(true)
-        .reformat_add_esp_transport_over_udp(true);
-    FlowTableNicCap::build()
-        .nic_rx_multi_path_tirs(true)
-        .log_max_packet_reformat_context(16)
-        .max_encap_header_size(128)
-        .flow_table_properties_nic_receive(&receive)
-        .flow_table_properties_nic_transmit(&transmit)
-        .done()
 }

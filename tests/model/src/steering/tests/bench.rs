@@ -23,7 +23,7 @@ pub(super) struct Bench {
 
 /// A profile with everything that the tests need.
 pub(super) fn profile() -> Profile {
-    Profile::default()
+    Profile::named("cx7").unwrap()
 }
 
 impl Bench {
