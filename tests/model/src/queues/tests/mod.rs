@@ -1,0 +1,11 @@
+//! Tests of the queues, with a driver's half that is as small as can be.
+
+mod completion;
+mod compression;
+mod events;
+mod merging;
+mod receive;
+mod refusals;
+mod rig;
+mod send;
+mod striding;
