@@ -1,4 +1,6 @@
 //! Tests of flow steering.
 
 mod bench;
+mod entries;
 mod stories;
+mod tables;
