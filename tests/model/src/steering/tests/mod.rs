@@ -1,6 +1,10 @@
 //! Tests of flow steering.
 
 mod bench;
+mod contexts;
 mod entries;
+mod lookup;
+mod rewriting;
 mod stories;
 mod tables;
+mod tunnels;
