@@ -23,3 +23,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// A device for tests.
+#[cfg(test)]
+pub(crate) fn device() -> mlx5_model::Device {
+    mlx5_model::Device::new(mlx5_model::caps::Profile::named("cx7").expect("a profile"))
+}

@@ -11,9 +11,8 @@ use mlx5_device::control::{self, Desk};
 use mlx5_device::server::{self, CardServer};
 use mlx5_device::wire::Wire;
 use mlx5_model::Device;
-use mlx5_model::caps::Profile;
+use mlx5_model::caps::{Profile, ProfileError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::{fs, io, thread};
@@ -140,10 +139,18 @@ fn make_cards(arguments: &Arguments) -> Result<Vec<Arc<Card>>, Error> {
     Ok(cards)
 }
 
-/// What the device is and offers.
+/// What the device is and offers; without `--mac`, 02:00:00:00:00:01 and on.
 fn profile(number: usize, words: &DeviceArguments) -> Result<Profile, Error> {
-    let _ = (number, Path::new(&words.profile));
-    Ok(Profile::default())
+    let wrong = |error: ProfileError| Error::Profile(error.to_string());
+    let mut profile = if words.profile.ends_with(".toml") {
+        let text = fs::read_to_string(&words.profile)
+            .map_err(|error| Error::Profile(format!("{}: {error}", words.profile)))?;
+        Profile::from_toml(&words.profile, &text).map_err(wrong)?
+    } else {
+        Profile::named(&words.profile).map_err(wrong)?
+    };
+    profile.set_mac(words.mac.unwrap_or([2, 0, 0, 0, 0, number as u8 + 1]));
+    Ok(profile)
 }
 
 /// The threads of a card: its clock and its guest.

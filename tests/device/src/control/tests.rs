@@ -4,8 +4,6 @@ use super::*;
 use crate::card::Card;
 use crate::server;
 use crate::wire::Wire;
-use mlx5_model::Device;
-use mlx5_model::caps::Profile;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -13,8 +11,7 @@ use std::path::PathBuf;
 fn desk(name: &str) -> (Arc<Desk>, PathBuf) {
     let dir = std::env::temp_dir().join(format!("mlx5-device-{}-control-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let cards: Vec<Arc<Card>> =
-        ["A", "B"].map(|name| Card::new(name, Device::new(Profile::default()))).into();
+    let cards: Vec<Arc<Card>> = ["A", "B"].map(|name| Card::new(name, crate::device())).into();
     let wire = Wire::join(&cards[0], &crate::arguments::FarEnd::Device(1), &cards).unwrap();
     let desk = Arc::new(Desk::new(cards, vec![wire], Some(dir.join("pcap"))));
     serve(desk.clone(), server::listen(&dir.join("control")).unwrap()).unwrap();

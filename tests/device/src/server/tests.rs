@@ -1,8 +1,7 @@
 //! A vfio-user client drives a card through its socket, as QEMU would.
 
 use super::*;
-use mlx5_model::caps::Profile;
-use mlx5_model::{Device, Memory};
+use mlx5_model::Memory;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::io::Read;
@@ -22,7 +21,7 @@ pub(super) struct Served {
 impl Served {
     fn new(name: &str) -> Served {
         let path = std::env::temp_dir().join(format!("mlx5-device-{}-{name}.sock", std::process::id()));
-        let card = Card::new(name, Device::new(Profile::default()));
+        let card = Card::new(name, crate::device());
         let server = Arc::new(CardServer::new(card.clone(), &path).unwrap());
         let runs = server.clone();
         let thread = std::thread::spawn(move || runs.run().unwrap());

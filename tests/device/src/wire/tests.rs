@@ -2,14 +2,12 @@
 
 use super::*;
 use core::time::Duration;
-use mlx5_model::Device;
-use mlx5_model::caps::Profile;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Instant;
 
 fn card(name: &str) -> Arc<Card> {
-    Card::new(name, Device::new(Profile::default()))
+    Card::new(name, crate::device())
 }
 
 fn path(name: &str) -> PathBuf {
