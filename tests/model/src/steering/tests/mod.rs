@@ -3,6 +3,7 @@
 mod bench;
 mod contexts;
 mod entries;
+mod ipsec;
 mod lookup;
 mod rewriting;
 mod stories;
