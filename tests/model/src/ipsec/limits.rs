@@ -10,6 +10,9 @@ pub(super) const ENCRYPTION_KEY: u16 = 0x0c;
 /// Object type of IPsec objects.
 pub(super) const IPSEC: u16 = 0x13;
 
+/// Numbers of general objects have at most so many bits: flow metadata holds them.
+const LOG_MOST: u8 = 24;
+
 /// Limits and switches of general objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -34,18 +37,33 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// What `profile` says.
-    pub(super) fn of(_profile: &Profile) -> Limits {
+    /// What `profile` says. Without `ipsec_offload` there are no IPsec objects, whatever `general_obj_types` says.
+    pub(super) fn of(profile: &Profile) -> Limits {
+        let (general, ipsec) = (profile.general(), profile.ipsec());
+        let up_to = |log: u8| 1 << log.min(LOG_MOST);
+        let mut object_types = general.general_obj_types();
+        if !general.ipsec_offload() {
+            object_types &= !(1 << IPSEC);
+        }
+        if general.log_max_dek() == 0 {
+            object_types &= !(1 << ENCRYPTION_KEY);
+        }
         Limits {
-            object_types: 1 << ENCRYPTION_KEY | 1 << IPSEC,
-            keys: 1 << 12,
-            objects: 1 << 12,
-            full_offload: true,
-            crypto_offload: false,
-            esn: true,
-            encrypt: [true; 2],
-            decrypt: [true; 2],
-            log_window: 5..=8,
+            object_types,
+            keys: up_to(general.log_max_dek()),
+            objects: up_to(ipsec.log_max_ipsec_offload()),
+            full_offload: ipsec.ipsec_full_offload(),
+            crypto_offload: ipsec.ipsec_crypto_offload(),
+            esn: ipsec.ipsec_esn(),
+            encrypt: [
+                ipsec.ipsec_crypto_esp_aes_gcm_128_encrypt(),
+                ipsec.ipsec_crypto_esp_aes_gcm_256_encrypt(),
+            ],
+            decrypt: [
+                ipsec.ipsec_crypto_esp_aes_gcm_128_decrypt(),
+                ipsec.ipsec_crypto_esp_aes_gcm_256_decrypt(),
+            ],
+            log_window: ipsec.min_log_ipsec_full_replay_window()..=ipsec.max_log_ipsec_full_replay_window(),
         }
     }
 

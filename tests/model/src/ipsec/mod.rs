@@ -15,6 +15,8 @@ mod key;
 mod limits;
 mod object;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 use crate::caps::Profile;
 use crate::objects::Numbered;

@@ -1,11 +1,4 @@
 //! Tests of flow steering.
 
 mod bench;
-mod contexts;
-mod entries;
-mod ipsec;
-mod lookup;
-mod rewriting;
 mod stories;
-mod tables;
-mod tunnels;
