@@ -35,6 +35,7 @@ pub use device::Device;
 pub use fault::{Fault, Script, ScriptError};
 pub use memory::{Memory, Unmapped};
 pub use outbox::{Outbox, Side, Tap};
+pub use pci::{BAR_SIZE, CONFIG_SIZE};
 pub use refusal::{Check, Refusal};
 
 // Of others:

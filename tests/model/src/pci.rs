@@ -116,7 +116,7 @@ impl ConfigSpace {
 
     fn msix(&mut self) {
         self.put16(MSIX, 0x11);
-        self.put16(MSIX_CONTROL, self.vectors - 1);
+        self.put16(MSIX_CONTROL, self.vectors.saturating_sub(1));
         self.allow16(MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL);
         self.put32(MSIX + 4, MSIX_TABLE as u32);
         self.put32(MSIX + 8, MSIX_PENDING as u32);

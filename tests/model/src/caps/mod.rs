@@ -157,6 +157,11 @@ impl Profile {
         &self.identity
     }
 
+    /// Gives the function another permanent address.
+    pub fn set_mac(&mut self, mac: [u8; 6]) {
+        self.identity.mac = mac;
+    }
+
     /// Whether it is a physical function, which may change the port's registers.
     pub fn is_physical(&self) -> bool {
         self.identity.physical

@@ -49,7 +49,9 @@ impl Bench {
             .unwrap();
         let (head, fits) = match command.input {
             Length::Exact(length) => (length, input.len() == length),
-            Length::List { head, unit } => (head, input.len() >= head && (input.len() - head) % unit == 0),
+            Length::List { head, unit } => {
+                (head, input.len() >= head && (input.len() - head).is_multiple_of(unit))
+            }
         };
         if !fits {
             return Err(Refusal::new(
@@ -243,13 +245,13 @@ impl SetEntry {
         self.action(8)
     }
 
-    pub(super) fn to(mut self, kind: u8, number: u32) -> SetEntry {
+    pub(super) fn destination(mut self, kind: u8, number: u32) -> SetEntry {
         self.to.push(DestFormatStruct::build().destination_type(kind).destination_id(number).done());
         self.action(4)
     }
 
-    pub(super) fn to_table(self, table: u32) -> SetEntry {
-        self.to(1, table)
+    pub(super) fn forward(self, table: u32) -> SetEntry {
+        self.destination(1, table)
     }
 
     pub(super) fn with(mut self, change: impl FnOnce(&mut SetEntry)) -> SetEntry {
@@ -285,6 +287,12 @@ impl SetEntry {
     pub(super) fn set(&self, bench: &mut Bench) -> Result<(), Refusal> {
         bench.run(&self.bytes()).map(drop)
     }
+}
+
+/// Why a command was refused.
+pub(super) fn refusal<T: core::fmt::Debug>(result: Result<T, Refusal>) -> (CmdStatus, Check, &'static str) {
+    let refusal = result.expect_err("a refusal");
+    (refusal.status, refusal.check, refusal.field)
 }
 
 /// A match parameter by its setters.

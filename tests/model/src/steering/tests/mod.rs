@@ -1,4 +1,11 @@
 //! Tests of flow steering.
 
 mod bench;
+mod contexts;
+mod entries;
+mod ipsec;
+mod lookup;
+mod rewriting;
 mod stories;
+mod tables;
+mod tunnels;

@@ -33,10 +33,10 @@ fn packets_go_by_traffic_type() {
     let by_protocol = bench.group(NIC_RX, table, (0, 7), &protocol(0xff_u8).masked());
     let by_version = bench.group(NIC_RX, table, (8, 9), &version(0xf));
     let any = bench.group(NIC_RX, table, (10, 10), &FteMatchParam::default());
-    entry(NIC_RX, table, by_protocol, 0).value(&protocol(6)).to_table(tcp_sink).set(&mut bench).unwrap();
-    entry(NIC_RX, table, by_protocol, 1).value(&protocol(17)).to_table(udp_sink).set(&mut bench).unwrap();
-    entry(NIC_RX, table, by_version, 8).value(&version(4)).to_table(ip_sink).set(&mut bench).unwrap();
-    entry(NIC_RX, table, any, 10).to_table(any_sink).set(&mut bench).unwrap();
+    entry(NIC_RX, table, by_protocol, 0).value(&protocol(6)).forward(tcp_sink).set(&mut bench).unwrap();
+    entry(NIC_RX, table, by_protocol, 1).value(&protocol(17)).forward(udp_sink).set(&mut bench).unwrap();
+    entry(NIC_RX, table, by_version, 8).value(&version(4)).forward(ip_sink).set(&mut bench).unwrap();
+    entry(NIC_RX, table, any, 10).forward(any_sink).set(&mut bench).unwrap();
     bench.receive(&tcp(ENDS, b"x"));
     bench.receive(&udp(ENDS, b"xy"));
     bench.receive(&udp(ENDS, b"xy"));
@@ -147,8 +147,11 @@ fn a_loop_of_tables_ends() {
     let counter = bench.counter();
     for (table, next) in [(tables[0], tables[1]), (tables[1], tables[0])] {
         let group = bench.group(NIC_RX, table, (0, 0), &FteMatchParam::default());
-        let round = entry(NIC_RX, table, group, 0).to_table(next).count(counter);
-        round.with(|entry| drop(entry.head.set().ignore_flow_level(true))).set(&mut bench).unwrap();
+        let round = entry(NIC_RX, table, group, 0).forward(next).count(counter);
+        let round = round.with(|entry| {
+            entry.head.set().ignore_flow_level(true);
+        });
+        round.set(&mut bench).unwrap();
     }
     bench.receive(&udp(ENDS, b""));
     assert_eq!(bench.counted(counter).0, 1024);
@@ -162,7 +165,7 @@ fn several_destinations_get_a_copy_each() {
     let table = bench.table(NIC_RX, 0, 0);
     bench.root(NIC_RX, table);
     let group = bench.group(NIC_RX, table, (0, 0), &FteMatchParam::default());
-    entry(NIC_RX, table, group, 0).to_table(sinks[0].0).to_table(sinks[1].0).set(&mut bench).unwrap();
+    entry(NIC_RX, table, group, 0).forward(sinks[0].0).forward(sinks[1].0).set(&mut bench).unwrap();
     bench.receive(&udp(ENDS, b"abc"));
     assert_eq!(sinks.map(|(_, counter)| bench.counted(counter)), [(1, 45), (1, 45)]);
 }
@@ -178,10 +181,10 @@ fn an_entry_changes_in_place() {
     let group = bench.group(NIC_RX, table, (0, 0), &FteMatchParam::default());
     let counter = bench.counter();
     let base = entry(NIC_RX, table, group, 0);
-    base.clone().to_table(first).count(counter).set(&mut bench).unwrap();
+    base.clone().forward(first).count(counter).set(&mut bench).unwrap();
     bench.receive(&udp(ENDS, b""));
     // Destinations only: the counter stays although the command has none.
-    base.clone().to_table(second).modify(1 << 2).set(&mut bench).unwrap();
+    base.clone().forward(second).modify(1 << 2).set(&mut bench).unwrap();
     bench.receive(&udp(ENDS, b""));
     let counts = [first_count, second_count, counter].map(|counter| bench.counted(counter).0);
     assert_eq!(counts, [1, 1, 2]);
