@@ -67,7 +67,7 @@ impl Compressor {
         let format = match format {
             0 => Format::Hash,
             1 => Format::Checksum,
-            3 if limits.mini_cqe_stride_index => Format::ChecksumStride,
+            3 if limits.mini_cqe_resp_stride_index => Format::ChecksumStride,
             3 => return Err(refusal(Check::Capability, "mini_cqe_res_format")),
             _ => return Err(refusal(Check::Value, "mini_cqe_res_format")),
         };

@@ -5,6 +5,7 @@
 
 use super::compress::Compressor;
 use super::eq::COUNTER;
+use super::limits::Limits;
 use super::named::answer;
 use super::ring::{DoorbellRecord, Ring, Shape};
 use crate::objects::Kind;
@@ -105,10 +106,11 @@ impl Cq {
 }
 
 /// The mode of the moderation timer.
-fn period_mode(mode: u8, at: u16) -> Result<bool, Refusal> {
+fn period_mode(limits: Limits, mode: u8, at: u16) -> Result<bool, Refusal> {
     match mode {
         0 => Ok(false),
-        1 => Ok(true),
+        1 if limits.cq_period_start_from_cqe => Ok(true),
+        1 => Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Capability, "cq_period_mode", at)),
         _ => Err(Refusal::value("cq_period_mode", at)),
     }
 }
@@ -122,7 +124,7 @@ pub(super) fn create_cq(
 ) -> Result<(), Refusal> {
     let head = CreateCqIn::copy_from(input);
     let context = head.cq_context();
-    let limits = device.queues.limits;
+    let limits = device.limits();
     if context.log_cq_size() > limits.log_max_cq_sz {
         return Err(Refusal::new(CmdStatus::LIM_ERR, Check::Limit, "log_cq_size", 0x1c));
     }
@@ -146,7 +148,7 @@ pub(super) fn create_cq(
         1 | 2 => (7, 64),
         _ => return Err(Refusal::value("cqe_sz", 0x10)),
     };
-    let from_cqe = period_mode(context.cq_period_mode(), 0x10)?;
+    let from_cqe = period_mode(limits, context.cq_period_mode(), 0x10)?;
     let compressor = if context.cqe_comp_en() {
         if context.cc() {
             return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Conflict, "cc", 0x10));
@@ -236,7 +238,7 @@ pub(super) fn modify_cq(
     let context = head.cq_context();
     let number = head.cqn();
     let selected = u32::from_be_bytes(*head.modify_field_select_resize_field_select());
-    let limits = device.queues.limits;
+    let limits = device.limits();
     let cq = device.queues.cqs.named_mut(number, "cqn", 0x8)?;
     if selected & !(MODIFY_PERIOD | MODIFY_COUNT | MODIFY_OVERRUN | MODIFY_PERIOD_MODE) != 0 {
         return Err(Refusal::value("modify_field_select", 0xc));
@@ -252,7 +254,7 @@ pub(super) fn modify_cq(
         if !limits.cq_period_mode_modify {
             return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Capability, "cq_period_mode", 0x10));
         }
-        moderation.from_cqe = period_mode(context.cq_period_mode(), 0x10)?;
+        moderation.from_cqe = period_mode(limits, context.cq_period_mode(), 0x10)?;
     }
     if selected & MODIFY_PERIOD != 0 {
         moderation.period = Duration::from_micros(u64::from(context.cq_period()));

@@ -100,7 +100,7 @@ impl Device {
         if tag.is_some() {
             headers = Headers::parse(&packet.bytes);
         }
-        let full = self.queues.limits.checksum_full;
+        let full = self.queues.limits.cqe_checksum_full;
         let mut cqe = self.response_cqe(rqn);
         describe(&mut cqe, &packet, &headers, hash, full);
         if let Some(tci) = tag {

@@ -78,7 +78,7 @@ pub(super) fn create_eq(
 ) -> Result<(), Refusal> {
     let head = CreateEqIn::copy_from(input);
     let context = head.eq_context_entry();
-    let limits = device.queues.limits;
+    let limits = device.limits();
     if context.log_eq_size() > limits.log_max_eq_sz {
         return Err(Refusal::new(CmdStatus::LIM_ERR, Check::Limit, "log_eq_size", 0x1c));
     }

@@ -25,6 +25,9 @@ mod umr;
 mod wq;
 mod wqe;
 
+#[cfg(test)]
+mod tests;
+
 use crate::caps::Profile;
 use crate::command::{Command, command};
 use crate::objects::Numbered;
@@ -79,7 +82,7 @@ impl Queues {
         }
     }
 
-    /// Whether a TIR exists, for the flow entry that names it.
+    /// Whether the TIR exists.
     pub(crate) fn has_tir(&self, tirn: u32) -> bool {
         self.tirs.get(tirn).is_some()
     }
@@ -146,7 +149,7 @@ impl Device {
                 }
             }
             // What follows the first eight bytes of a BlueFlame buffer repeats the WQE, which is read from memory.
-            (SQ_FIRST.., 8 | 64) if offset % self.blueflame() != 0 => {}
+            (SQ_FIRST.., 8 | 64) if !offset.is_multiple_of(self.blueflame()) => {}
             (SQ_FIRST.., 8 | 64) => self.ring_sq(memory, uar, data),
             _ => {
                 let refusal = Refusal::new(CmdStatus::BAD_PARAM, Check::Value, "register", offset as u16);

@@ -99,11 +99,6 @@ impl Ring {
         1 << self.log_size
     }
 
-    /// log2 of the number of entries.
-    pub(crate) fn log_size(&self) -> u8 {
-        self.log_size
-    }
-
     /// Bytes of an entry.
     pub(crate) fn stride(&self) -> usize {
         1 << self.log_stride
@@ -155,11 +150,6 @@ impl DoorbellRecord {
             return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Unmapped, "dbr_addr", at));
         }
         Ok(DoorbellRecord(address))
-    }
-
-    /// Its bus address.
-    pub(crate) fn address(self) -> u64 {
-        self.0
     }
 
     /// Dword 0: the receive counter of a work queue, the consumer counter of a CQ.

@@ -27,6 +27,7 @@ pub(super) fn create_rmp(
     output: &mut [u8],
 ) -> Result<(), Refusal> {
     let context = CreateRmpIn::copy_from(input).ctx();
+    let limits = device.limits();
     let wq = context.wq();
     // There is no RST for an RMP: it is created ready, and both values stand for that.
     if context.state() > State::Ready as u8 {
@@ -38,7 +39,7 @@ pub(super) fn create_rmp(
     }
     device.named_pd(wq.pd(), WQ_AT + 0x8)?;
     let pages = input.get(PAGES_AT..).unwrap_or_default();
-    let queue = WorkQueue::receive(memory, device.queues.limits, &wq, pages)?;
+    let queue = WorkQueue::receive(memory, limits, &wq, pages)?;
     let pd = wq.pd();
     let rmp = Rmp { context: context.clone(), receiver: Receiver::new(queue), state: State::Ready };
     let number = device.queues.rmps.insert(rmp)?;

@@ -51,7 +51,7 @@ pub(super) fn create_rq(
 ) -> Result<(), Refusal> {
     let context = CreateRqIn::copy_from(input).ctx();
     let wq = context.wq();
-    let limits = device.queues.limits;
+    let limits = device.limits();
     if context.state() != State::Reset as u8 {
         return Err(Refusal::value("state", 0x20));
     }
@@ -60,7 +60,7 @@ pub(super) fn create_rq(
     }
     for (field, set) in [
         ("scatter_fcs", context.scatter_fcs() && !limits.scatter_fcs),
-        ("vsd", !context.vsd() && !limits.vlan),
+        ("vsd", !context.vsd() && !limits.vlan_cap),
         ("delay_drop_en", context.delay_drop_en()),
     ] {
         if set {
@@ -72,7 +72,10 @@ pub(super) fn create_rq(
     let pages = input.get(PAGES_AT..).unwrap_or_default();
     let (source, held) = match context.mem_rq_type() {
         INLINE => {
-            device.named_pd(wq.pd(), WQ_AT + 0x8)?;
+            // Linux's drop RQ names no protection domain: its WQEs never get memory.
+            if wq.pd() != 0 {
+                device.named_pd(wq.pd(), WQ_AT + 0x8)?;
+            }
             let queue = WorkQueue::receive(memory, limits, &wq, pages)?;
             (Source::Own(Receiver::new(queue)), (Kind::Pd, wq.pd()))
         }
@@ -104,7 +107,7 @@ pub(super) fn modify_rq(
     let head = ModifyRqIn::copy_from(input);
     let new = head.ctx();
     let number = head.rqn();
-    let limits = device.queues.limits;
+    let limits = device.limits();
     let rq = device.queues.rqs.named(number, "rqn", 0x8)?;
     let current = State::parse(head.rq_state(), "rq_state", 0x8)?;
     let next = State::parse(new.state(), "state", 0x20)?;
@@ -120,7 +123,7 @@ pub(super) fn modify_rq(
     }
     let mut context = rq.context.clone();
     if selected & MODIFY_VSD != 0 {
-        if !new.vsd() && !limits.vlan {
+        if !new.vsd() && !limits.vlan_cap {
             return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Capability, "vsd", 0x20));
         }
         context.set().vsd(new.vsd());
@@ -132,6 +135,9 @@ pub(super) fn modify_rq(
         context.set().scatter_fcs(new.scatter_fcs());
     }
     if selected & MODIFY_COUNTER != 0 {
+        if !limits.modify_rq_counter_set_id {
+            return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Capability, "counter_set_id", 0x2c));
+        }
         check_counter(device, &new)?;
         context.set().counter_set_id(new.counter_set_id());
         device.hold_rq(number, &context);

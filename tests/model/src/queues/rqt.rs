@@ -62,7 +62,7 @@ pub(super) fn create_rqt(
     let head = CreateRqtIn::copy_from(input);
     let context = head.rqt_context();
     let max_size = context.rqt_max_size();
-    if max_size == 0 || u32::from(max_size) > 1 << device.queues.limits.log_max_rqt_size {
+    if max_size == 0 || u32::from(max_size) > 1 << device.limits().log_max_rqt_size {
         return Err(Refusal::new(CmdStatus::LIM_ERR, Check::Limit, "rqt_max_size", 0x34));
     }
     let rqs = list(device, &context, max_size, input)?;

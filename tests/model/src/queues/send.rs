@@ -57,7 +57,7 @@ impl Offloads {
             inner_l3: ethernet.l3_inner_csum(),
             inner_l4: ethernet.l4_inner_csum(),
         };
-        if !fill.is_empty() && !limits.checksum {
+        if !fill.is_empty() && !limits.csum_cap {
             return Err(operation(Check::Capability, "cs_flags", 0x14));
         }
         let parser = SoftwareParser {
@@ -132,7 +132,7 @@ impl Device {
         sender: &Sender,
         wqe: &[u8],
     ) -> Result<(), WqeError> {
-        if !self.queues.limits.enhanced_multi_packet {
+        if !self.queues.limits.enhanced_multi_pkt_send_wqe {
             return Err(operation(Check::Capability, "opcode", 0));
         }
         let ethernet = ethernet_segment(wqe)?;

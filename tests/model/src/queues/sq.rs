@@ -37,7 +37,7 @@ pub(super) fn create_sq(
     let head = CreateSqIn::copy_from(input);
     let context = head.ctx();
     let wq = context.wq();
-    let limits = device.queues.limits;
+    let limits = device.limits();
     if context.state() != State::Reset as u8 {
         return Err(Refusal::value("state", 0x20));
     }

@@ -78,7 +78,7 @@ fn merging(limits: Limits, context: &Tirc) -> Result<([bool; 2], usize, Duration
     if mask & !3 != 0 {
         return Err(Refusal::value("packet_merge_mask", at));
     }
-    if mask != 0 && !limits.lro {
+    if mask != 0 && !limits.lro_cap {
         return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Capability, "packet_merge_mask", at));
     }
     // In units of 256 bytes.
@@ -114,7 +114,7 @@ pub(super) fn create_tir(
     let domain = context.transport_domain();
     device.named_transport_domain(domain, CONTEXT_AT + 0x24)?;
     let (outer, inner) = hashing(&context)?;
-    let (merge, merge_max, merge_timeout) = merging(device.queues.limits, &context)?;
+    let (merge, merge_max, merge_timeout) = merging(device.limits(), &context)?;
     let self_lb_block = context.self_lb_block();
     let tir = Tir { context, target, domain, outer, inner, self_lb_block, merge, merge_max, merge_timeout };
     let number = device.queues.tirs.insert(tir)?;
@@ -131,7 +131,7 @@ pub(super) fn modify_tir(
     _output: &mut [u8],
 ) -> Result<(), Refusal> {
     let head = ModifyTirIn::copy_from(input);
-    let limits = device.queues.limits;
+    let limits = device.limits();
     let tir = device.queues.tirs.named_mut(head.tirn(), "tirn", 0x8)?;
     let new = head.ctx();
     let mut context = tir.context.clone();

@@ -161,7 +161,7 @@ fn strides(limits: Limits, wq: &Wq) -> Result<Strides, Refusal> {
     // Four bits in two's complement.
     let raw = wq.log_wqe_num_of_strides() as i8;
     let log_count = LOG_STRIDES_BASE + if raw >= 8 { raw - 16 } else { raw };
-    let least = if limits.extended_strides { LOG_STRIDES_MIN_EXTENDED } else { LOG_STRIDES_BASE };
+    let least = if limits.ext_stride_num_range { LOG_STRIDES_MIN_EXTENDED } else { LOG_STRIDES_BASE };
     if log_count < least {
         return Err(Refusal::new(CmdStatus::BAD_PARAM, Check::Limit, "log_wqe_num_of_strides", at));
     }

@@ -73,7 +73,7 @@ impl Device {
             pd: sq.wq.pd,
             tis: sq.tis,
             reserved_key: sq.context.rlky(),
-            min_inline: sq.context.min_wqe_inline_mode(),
+            min_inline: sq.context.min_wqe_inline_mode().max(self.queues.limits.min_inline),
             allow_swp: sq.context.allow_swp(),
             reg_umr: sq.context.reg_umr(),
             user_index: sq.context.user_index(),
