@@ -168,7 +168,11 @@ impl Device {
             cq.arm = None;
         }
         let (syndrome, check) = match health {
-            Health::Overflow => (CQ_OVERRUN, Check::Full),
+            Health::Overflow => {
+                let count = &mut self.port.environment().cq_overrun;
+                *count = count.wrapping_add(1);
+                (CQ_OVERRUN, Check::Full)
+            }
             _ => (CQ_ACCESS_VIOLATION, Check::Unmapped),
         };
         self.misuse("cq", cqn, Refusal::new(CmdStatus::BAD_SYS_STATE, check, "cqe", 0));

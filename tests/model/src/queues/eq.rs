@@ -200,6 +200,14 @@ impl Device {
         }
         if eq.pending() >= eq.ring.size() && !eq.ignore_overrun {
             eq.health = Health::WriteFailure;
+            let completions = eq.subscribed == [0; 4];
+            let environment = self.port.environment();
+            let count = if completions {
+                &mut environment.comp_eq_overrun
+            } else {
+                &mut environment.async_eq_overrun
+            };
+            *count = count.wrapping_add(1);
             let refusal = Refusal::new(CmdStatus::BAD_SYS_STATE, Check::Full, "eq overrun", 0);
             return self.misuse("eq", number, refusal);
         }

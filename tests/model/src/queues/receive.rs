@@ -362,7 +362,11 @@ impl Device {
             return self.post_event(memory, Event { kind: EventType::WQ_CATAS_ERROR.0, sub_kind: 0, data });
         };
         match error.syndrome {
-            WqeError::LENGTH => self.count_at(rqn, |counter| &mut counter.length_errors),
+            WqeError::LENGTH => {
+                let count = &mut self.port.environment().wqe_too_small;
+                *count = count.wrapping_add(1);
+                self.count_at(rqn, |counter| &mut counter.length_errors);
+            }
             WqeError::PROTECTION => self.count_at(rqn, |counter| &mut counter.protection_errors),
             _ => {}
         }

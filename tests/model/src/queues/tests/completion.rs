@@ -162,6 +162,7 @@ fn an_overrun_is_an_event_and_the_end_of_the_cq() {
     assert_eq!(u32::from_be_bytes(*eqe.data().first_chunk().unwrap()), t.cq.number);
     assert_eq!(t.rig.sq_state(t.sq.number), 3);
     assert_eq!(t.rig.drain(&mut t.cq).len(), 2);
+    assert_eq!(t.rig.host.device.port.environment().cq_overrun, 1);
 }
 
 #[test]

@@ -57,6 +57,16 @@ fn only_an_armed_eq_raises_its_vector() {
 }
 
 #[test]
+fn without_msix_nothing_is_raised() {
+    let mut rig = Rig::new();
+    let eq = rig.eq(4, SUBSCRIBED);
+    rig.ring_eq(&eq, true);
+    rig.host.device.config_write(0x9e, &[0, 0]);
+    post(&mut rig, PORT_CHANGE);
+    assert_eq!(rig.vectors(), []);
+}
+
+#[test]
 fn an_overrun_stops_the_eq() {
     let mut rig = Rig::new();
     let mut eq = rig.eq(1, SUBSCRIBED);
@@ -64,6 +74,8 @@ fn an_overrun_stops_the_eq() {
         post(&mut rig, PORT_CHANGE);
     }
     assert_eq!(rig.last_misuse(), Some(("eq", Check::Full, "eq overrun")));
+    let environment = *rig.host.device.port.environment();
+    assert_eq!((environment.async_eq_overrun, environment.comp_eq_overrun), (1, 0));
     rig.take_eqe(&mut eq);
     rig.take_eqe(&mut eq);
     rig.ring_eq(&eq, true);

@@ -4,8 +4,9 @@ use super::rig::{Rig, Ring, Work, error, segment};
 use crate::Check;
 use crate::transit::Transit;
 use mlx5_pci::prm::{
-    AllocQCounterIn, CmdStatus, CqeOpcode, CqeSyndrome, CreateRmpIn, CreateRqtIn, Opcode, QueryQCounterIn,
-    QueryQCounterOut, Rmpc, Rqc, Rqtc, RxHashFieldSelect, Tirc,
+    AllocQCounterIn, CmdStatus, CqeOpcode, CqeSyndrome, CreateRmpIn, CreateRqtIn, ModifyRqIn, ModifyRqtIn,
+    ModifyTirBitmask, ModifyTirIn, Opcode, QueryQCounterIn, QueryQCounterOut, QueryTirIn, QueryTirOut, Rmpc,
+    Rqc, RqtBitmask, Rqtc, RxHashFieldSelect, Tirc,
 };
 
 struct Receiving {
@@ -174,6 +175,12 @@ fn a_wqe_may_have_several_segments_and_ends_at_the_terminator() {
     assert_eq!(t.rig.host.memory.get(first, 40), packet[..40]);
     assert_eq!(t.rig.host.memory.get(second, packet.len() - 40), packet[40..]);
     assert_eq!(t.rig.drain(&mut t.cq).len(), 1);
+    // What lies behind the terminator does not count.
+    let wqe = [segment(key, first, 40), segment(0x100, 0, 0), segment(key, second, 4096)].concat();
+    t.rig.post_receive(&mut t.rq, 64, &wqe);
+    t.rig.deliver(t.tir, &packet);
+    assert_eq!(error(&t.rig.drain(&mut t.cq)[0]).1, CqeSyndrome::LOCAL_LENGTH);
+    assert_eq!(t.rig.host.device.port.environment().wqe_too_small, 1);
 }
 
 #[test]
@@ -289,6 +296,73 @@ fn the_frame_check_sequence_is_scattered_on_request() {
     t.rig.deliver(t.tir, b"123456789");
     assert_eq!(t.rig.host.memory.get(at + 9, 4), [0x26, 0x39, 0xf4, 0xcb]);
     assert_eq!(t.rig.take_cqe(&mut t.cq).map(|cqe| cqe.byte_cnt()), Some(13));
+    // MODIFY_RQ switches it off.
+    let context = Rqc::build().state(1).done();
+    let input = ModifyRqIn::build()
+        .opcode(Opcode::MODIFY_RQ.0)
+        .rqn(t.rq.number)
+        .rq_state(1)
+        .modify_bitmask(1 << 2)
+        .ctx(&context)
+        .done();
+    t.rig.host.expect(input.as_bytes(), 16);
+    t.post(2048);
+    t.rig.deliver(t.tir, b"123456789");
+    assert_eq!(t.rig.take_cqe(&mut t.cq).map(|cqe| cqe.byte_cnt()), Some(9));
+}
+
+#[test]
+fn another_counter_set_lets_go_of_the_first() {
+    let mut rig = Rig::new();
+    let eq = rig.eq(6, 0);
+    let cq = rig.cq(eq.number, 6);
+    let input = AllocQCounterIn::build().opcode(Opcode::ALLOC_Q_COUNTER.0).done();
+    let [first, second] = [(); 2].map(|()| rig.host.expect(input.as_bytes(), 16).word(8));
+    let rq = rig.rq(cq.number, 3, 4, |context| {
+        context.set().counter_set_id(first as u8).flush_in_error_en(true);
+    });
+    let context = Rqc::build().state(1).counter_set_id(second as u8).done();
+    let input = ModifyRqIn::build()
+        .opcode(Opcode::MODIFY_RQ.0)
+        .rqn(rq.number)
+        .rq_state(1)
+        .modify_bitmask(1 << 3)
+        .ctx(&context)
+        .done();
+    rig.host.expect(input.as_bytes(), 16);
+    rig.short_with(Opcode::DEALLOC_Q_COUNTER, first);
+    assert_eq!(rig.try_short(Opcode::DEALLOC_Q_COUNTER, second).status, CmdStatus::BAD_RES_STATE);
+    assert_eq!(rig.try_short(Opcode::DESTROY_CQ, cq.number).status, CmdStatus::BAD_RES_STATE);
+    // Flushed WQEs are counted in it.
+    rig.host.memory.put(rq.record, &2u32.to_be_bytes());
+    assert_eq!(rig.modify_rq(rq.number, 1, 3).status, CmdStatus::OK);
+    let input = QueryQCounterIn::build().opcode(Opcode::QUERY_Q_COUNTER.0).counter_set_id(second as u8);
+    let output = rig.host.expect(input.done().as_bytes(), QueryQCounterOut::SIZE).output;
+    assert_eq!(QueryQCounterOut::copy_from(&output).resp_cqe_flush_error(), 2);
+}
+
+#[test]
+fn a_ring_may_begin_inside_of_a_page() {
+    let mut rig = Rig::new();
+    let eq = rig.eq(6, 0);
+    let mut cq = rig.cq(eq.number, 6);
+    let record = rig.host.memory.alloc(64);
+    let mut wq = rig.wq(3, 4, record);
+    // In 64ths of a page: 192 bytes.
+    wq.set().page_offset(3);
+    let buffer = rig.host.memory.alloc(4096);
+    let context = rig.rqc(cq.number, &wq);
+    let input = rig.create_rq_input(&context, &buffer.to_be_bytes());
+    let number = rig.host.expect(&input, 16).word(8);
+    rig.modify_rq(number, 0, 1);
+    let at = rig.host.memory.alloc(256);
+    let wqe = segment(rig.key, at, 256);
+    rig.host.memory.put(buffer + 192, &wqe);
+    rig.host.memory.put(record, &1u32.to_be_bytes());
+    let tir = rig.tir(number);
+    rig.deliver(tir, &udp(1, 4));
+    assert_eq!(rig.take_cqe(&mut cq).map(|cqe| cqe.opcode()), Some(CqeOpcode::RESP_SEND.0));
+    assert_eq!(rig.host.memory.get(at, 6), udp(1, 4)[..6]);
 }
 
 #[test]
@@ -379,6 +453,19 @@ fn a_hash_spreads_flows_over_a_table() {
     ] {
         assert_eq!(rig.try_short(opcode, number).status, CmdStatus::BAD_RES_STATE);
     }
+    // MODIFY_RQT: everything to the last queue; the others are free.
+    let context = Rqtc::build().rqt_actual_size(1).done();
+    let mask = RqtBitmask::build().rqn_list(true).done();
+    let input =
+        ModifyRqtIn::build().opcode(Opcode::MODIFY_RQT.0).rqtn(rqt).bitmask(&mask).ctx(&context).done();
+    let last = queues[3].1.number;
+    rig.host.expect(&[&input.as_bytes()[..], &last.to_be_bytes()].concat(), 16);
+    for port in 0..8 {
+        rig.deliver(tir, &udp(port, 4));
+    }
+    assert_eq!(rig.drain(&mut queues[3].0).len(), 8);
+    rig.short_with(Opcode::DESTROY_RQ, queues[1].1.number);
+    assert_eq!(rig.try_short(Opcode::DESTROY_RQ, last).status, CmdStatus::BAD_RES_STATE);
     rig.short_with(Opcode::DESTROY_TIR, tir);
     rig.short_with(Opcode::DESTROY_RQT, rqt);
     rig.short_with(Opcode::DESTROY_RQ, queues[0].1.number);
@@ -425,4 +512,36 @@ fn several_queues_take_from_one_pool() {
     assert_eq!(used, [0, 2, 1]);
     assert_eq!(rig.host.memory.get(places[2] + 34, 2), [0, 1]);
     assert_eq!(rig.try_short(Opcode::DESTROY_RMP, rmp).status, CmdStatus::BAD_RES_STATE);
+}
+
+#[test]
+fn a_tir_is_modified_in_parts() {
+    let mut t = setup(4, |_| ());
+    for _ in 0..8 {
+        t.post(256);
+    }
+    let select = RxHashFieldSelect::build().l4_prot_type(true).selected_fields(0xf).done();
+    let context = Tirc::build()
+        .rx_hash_fn(2)
+        .rx_hash_toeplitz_key(&[1; 40])
+        .rx_hash_field_selector_outer(&select)
+        .self_lb_block(1)
+        .done();
+    let mut modify = |t: &mut Receiving, mask: ModifyTirBitmask| {
+        let input =
+            ModifyTirIn::build().opcode(Opcode::MODIFY_TIR.0).tirn(t.tir).bitmask(&mask).ctx(&context);
+        t.rig.host.expect(input.done().as_bytes(), 16);
+        let own = Transit { loopback: true, transport_domain: Some(t.rig.domain), ..Transit::new(udp(1, 1)) };
+        t.rig.deliver_transit(t.tir, own);
+        t.rig.deliver(t.tir, &udp(1, 1));
+        let cqes = t.rig.drain(&mut t.cq);
+        (cqes.len(), cqes[0].rss_hash_type())
+    };
+    assert_eq!(modify(&mut t, ModifyTirBitmask::default()), (2, 0));
+    assert_eq!(modify(&mut t, ModifyTirBitmask::build().hash(true).done()), (2, 2 << 6 | 1 << 2));
+    assert_eq!(modify(&mut t, ModifyTirBitmask::build().self_lb_en(true).done()), (1, 2 << 6 | 1 << 2));
+    let input = QueryTirIn::build().opcode(Opcode::QUERY_TIR.0).tirn(t.tir).done();
+    let output = t.rig.host.expect(input.as_bytes(), QueryTirOut::SIZE).output;
+    let found = QueryTirOut::copy_from(&output).tir_context();
+    assert_eq!((found.rx_hash_fn(), found.self_lb_block(), found.inline_rqn()), (2, 1, t.rq.number));
 }

@@ -218,3 +218,17 @@ fn states_that_are_not_the_current_one() {
         assert_eq!(rig.modify_rq(rq, from, to).status, status, "{from} to {to}");
     }
 }
+
+#[test]
+fn a_tis_keeps_what_is_not_modified() {
+    let (mut rig, _, _, tis) = setup();
+    let mask = ModifyTisBitmask::build().prio(true).done();
+    let context = Tisc::build().prio(6).lag_tx_port_affinity(1).done();
+    let input =
+        ModifyTisIn::build().opcode(Opcode::MODIFY_TIS.0).tisn(tis).bitmask(&mask).ctx(&context).done();
+    rig.host.expect(input.as_bytes(), 16);
+    let input = QueryTisIn::build().opcode(Opcode::QUERY_TIS.0).tisn(tis).done();
+    let output = rig.host.expect(input.as_bytes(), QueryTisOut::SIZE).output;
+    let found = QueryTisOut::copy_from(&output).tis_context();
+    assert_eq!((found.prio(), found.lag_tx_port_affinity(), found.transport_domain()), (6, 0, rig.domain));
+}

@@ -48,6 +48,7 @@ impl Rig {
             "general.cqe_compression",
             "general.mini_cqe_resp_stride_index",
             "general.enhanced_cqe_compression",
+            "general.modify_rq_counter_set_id",
             "ethernet.scatter_fcs",
             "ethernet.lro_cap",
             "ethernet.swp",

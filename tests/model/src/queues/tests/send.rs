@@ -3,7 +3,9 @@
 use super::rig::{Rig, Ring, Work, error, plain, segment};
 use crate::Check;
 use mlx5_pci::prm::{
-    CmdStatus, CqeOpcode, CqeSyndrome, EventType, Opcode, Sqc, WqeDataSeg, WqeEthSeg, WqeOpcode,
+    CmdStatus, CqeOpcode, CqeSyndrome, CreateFlowGroupIn, CreateFlowTableIn, EventType, FlowContext,
+    FlowTableContext, FteMatchParam, FteMatchSetMisc2, Opcode, SetFlowTableRootIn, SetFteIn, Sqc, WqeDataSeg,
+    WqeEthSeg, WqeOpcode,
 };
 
 struct Sending {
@@ -114,13 +116,100 @@ fn checksums_are_filled_in() {
     assert_eq!(sum(&pseudo), 0xffff);
 }
 
+/// A table at the root of NIC_TX that drops frames whose register A is `metadata`.
+fn drop_marked(rig: &mut Rig, metadata: u32) {
+    let context = FlowTableContext::build().log_size(1).done();
+    let input = CreateFlowTableIn::build()
+        .opcode(Opcode::CREATE_FLOW_TABLE.0)
+        .table_type(1)
+        .flow_table_context(&context)
+        .done();
+    let table = rig.host.expect(input.as_bytes(), 16).word(8) & 0xff_ffff;
+    let input =
+        SetFlowTableRootIn::build().opcode(Opcode::SET_FLOW_TABLE_ROOT.0).table_type(1).table_id(table);
+    rig.host.expect(input.done().as_bytes(), 16);
+    let on_metadata = |value| {
+        let misc = FteMatchSetMisc2::build().metadata_reg_a(value).done();
+        FteMatchParam::build().misc_parameters_2(&misc).done()
+    };
+    let input = CreateFlowGroupIn::build()
+        .opcode(Opcode::CREATE_FLOW_GROUP.0)
+        .table_type(1)
+        .table_id(table)
+        .match_criteria_enable(8)
+        .match_criteria(&on_metadata(u32::MAX))
+        .done();
+    let group = rig.host.expect(input.as_bytes(), 16).word(8) & 0xff_ffff;
+    // 2: drop.
+    let context = FlowContext::build().group_id(group).action(2).match_value(&on_metadata(metadata)).done();
+    let input = SetFteIn::build()
+        .opcode(Opcode::SET_FLOW_TABLE_ENTRY.0)
+        .table_type(1)
+        .table_id(table)
+        .flow_context(&context)
+        .done();
+    rig.host.expect(input.as_bytes(), 16);
+}
+
 #[test]
-fn metadata_and_sender_go_along() {
+fn metadata_is_register_a() {
     let mut t = setup(|_| ());
-    let ethernet = WqeEthSeg::build().flow_table_metadata(0x8000_0123).done();
-    let body = [ethernet.as_bytes().to_vec(), t.rig.pointer(&frame(60))].concat();
-    t.send(&body);
-    assert_eq!(t.rig.frames().len(), 1);
+    drop_marked(&mut t.rig, 0x8000_0123);
+    for (metadata, sent) in [(0x8000_0122, 1), (0x8000_0123, 0)] {
+        let ethernet = WqeEthSeg::build().flow_table_metadata(metadata).done();
+        let body = [ethernet.as_bytes().to_vec(), t.rig.pointer(&frame(60))].concat();
+        t.send(&body);
+        assert_eq!(t.rig.frames().len(), sent);
+    }
+}
+
+#[test]
+fn offsets_of_the_software_parser_count_when_the_queue_allows_them() {
+    for allow in [false, true] {
+        let mut t = setup(|context| {
+            context.set().allow_swp(allow);
+        });
+        let mut whole = super::receive::udp(1, 20);
+        whole[24..26].fill(0);
+        // The offset of the IP header is wrong by two bytes.
+        let ethernet = WqeEthSeg::build().l3_csum(true).swp_outer_l3_offset(8).done();
+        let body = [ethernet.as_bytes().to_vec(), t.rig.pointer(&whole)].concat();
+        t.send(&body);
+        let good = super::receive::udp(1, 20);
+        assert_eq!(t.rig.frames()[0] == good, !allow);
+    }
+}
+
+#[test]
+fn a_wqe_is_not_longer_than_the_device_can_take() {
+    let mut profile = crate::caps::Profile::named("cx6dx").expect("a profile");
+    profile.set("general.max_wqe_sz_sq", 128).expect("a capability");
+    let mut rig = Rig::with_profile(profile);
+    let eq = rig.eq(6, 0);
+    let mut cq = rig.cq(eq.number, 6);
+    let mut sq = rig.sq(cq.number, 5, |_| ());
+    rig.submit(&mut sq, WqeOpcode::NOP, 0, &[0; 112]);
+    rig.submit(&mut sq, WqeOpcode::NOP, 0, &[0; 113]);
+    let cqes = rig.drain(&mut cq);
+    assert_eq!((cqes[0].opcode(), error(&cqes[1]).1), (0, CqeSyndrome::LOCAL_LENGTH));
+}
+
+#[test]
+fn modify_to_error_flushes_what_no_doorbell_has_told() {
+    let mut t = setup(|_| ());
+    t.rig.post(&mut t.sq, WqeOpcode::NOP, 0, &[]);
+    t.rig.host.memory.put(t.sq.record + 4, &1u32.to_be_bytes());
+    assert_eq!(t.rig.modify_sq(t.sq.number, 1, 3).status, CmdStatus::OK);
+    let cqes = t.rig.drain(&mut t.cq);
+    assert_eq!(cqes.iter().map(error).collect::<Vec<_>>(), [(CqeOpcode::REQ_ERR, CqeSyndrome::WR_FLUSH, 0)]);
+}
+
+#[test]
+fn a_doorbell_for_a_wqe_that_is_not_posted_is_a_catastrophe() {
+    let mut t = setup(|_| ());
+    t.rig.post(&mut t.sq, WqeOpcode::NOP, 0, &[]);
+    t.rig.ring_sq(&t.sq, 40);
+    assert_eq!(t.rig.last_misuse(), Some(("doorbell", Check::Value, "wqe_index")));
 }
 
 #[test]

@@ -21,6 +21,10 @@ struct Striding {
 
 /// A linked list of four WQEs of eight strides, whose memory a key of pages describes; one page for each.
 fn setup() -> Striding {
+    setup_with(false)
+}
+
+fn setup_with(shifted: bool) -> Striding {
     let mut rig = Rig::new();
     let eq = rig.eq(6, 0);
     let icocq = rig.cq(eq.number, 6);
@@ -31,7 +35,7 @@ fn setup() -> Striding {
     let rq = rig.rq(cq.number, 2, 5, |context| {
         let mut wq = context.wq();
         // log2 of strides relative to 9, of their bytes relative to 6.
-        wq.set().wq_type(2).log_wqe_num_of_strides(10).log_wqe_stride_size(2);
+        wq.set().wq_type(2).log_wqe_num_of_strides(10).log_wqe_stride_size(2).two_byte_shift_en(shifted);
         context.set().wq(&wq);
     });
     let context = Mkc::build()
@@ -161,4 +165,62 @@ fn umr_is_for_queues_and_keys_that_allow_it() {
         t.umr(key, index, 0x1000, 0x2000);
         assert_eq!(t.rig.last_misuse().map(|misuse| misuse.2), Some(field));
     }
+}
+
+#[test]
+fn packets_may_begin_two_bytes_into_a_stride() {
+    let mut t = setup_with(true);
+    let page = t.post(0);
+    // With the two bytes it is one more than a stride.
+    let packet = udp(1, 213);
+    t.rig.deliver(t.tir, &packet);
+    let cqe = t.rig.take_cqe(&mut t.cq).expect("a CQE");
+    assert_eq!((packet.len(), cqe.byte_cnt()), (255, 2 << 16 | 255));
+    assert_eq!(t.rig.host.memory.get(page + 2, packet.len()), packet);
+}
+
+#[test]
+fn strides_that_the_segments_do_not_cover_are_not_written() {
+    let mut t = setup();
+    let wqe = segment(t.key, 0, STRIDE + 100);
+    t.rig.host.memory.put(t.rq.buffer + 16, &wqe);
+    t.post(0);
+    t.rig.deliver(t.tir, &udp(1, 10));
+    t.rig.deliver(t.tir, &udp(1, 100));
+    let cqes = t.rig.drain(&mut t.cq);
+    assert_eq!(error(&cqes[1]), (CqeOpcode::RESP_ERR, CqeSyndrome::LOCAL_LENGTH, 0));
+}
+
+#[test]
+fn a_umr_may_read_translations_from_memory_and_check_the_state() {
+    let mut t = setup();
+    let page = t.rig.host.memory.alloc(4096);
+    let list = t.rig.pointer(&[(page | 2).to_be_bytes(), [0; 8]].concat());
+    let mut umr = |t: &mut Striding, flags| {
+        let control = WqeUmrCtrlSeg::build().flags(flags).xlt_octowords(1).mkey_mask(1 << 29).done();
+        let body = [&control.as_bytes()[..], &[0; Mkc::SIZE], &list].concat();
+        let key = t.key;
+        t.rig.submit(&mut t.icosq, WqeOpcode::UMR, key, &body);
+        CqeOpcode(t.rig.drain(&mut t.icocq)[0].opcode())
+    };
+    // It is free, and after the first one it is not.
+    assert_eq!(umr(&mut t, 0x40), CqeOpcode::REQ);
+    assert_eq!(umr(&mut t, 0x20), CqeOpcode::REQ);
+    t.rig.host.memory.put(t.rq.record, &1u32.to_be_bytes());
+    t.rig.deliver(t.tir, &udp(1, 10));
+    assert_eq!(t.rig.host.memory.get(page, 6), udp(1, 10)[..6]);
+    assert_eq!(umr(&mut t, 0x40), CqeOpcode::REQ_ERR);
+    assert_eq!(t.rig.last_misuse(), Some(("wqe", Check::State, "free")));
+}
+
+#[test]
+fn a_umr_changes_keys_of_its_own_domain_only() {
+    let mut t = setup();
+    let key = t.key;
+    t.rig.pd = t.rig.short(Opcode::ALLOC_PD).word(8);
+    t.icosq = t.rig.sq(t.icocq.number, 5, |context| {
+        context.set().reg_umr(true).tis_lst_sz(0).tis_num_0(0);
+    });
+    t.umr(key, 0, 0x1000, 0x2000);
+    assert_eq!(t.rig.last_misuse(), Some(("wqe", Check::Mismatch, "pd")));
 }
