@@ -2,6 +2,7 @@
 
 mod completion;
 mod compression;
+mod dispatch;
 mod events;
 mod merging;
 mod receive;

@@ -196,7 +196,7 @@ fn a_umr_may_read_translations_from_memory_and_check_the_state() {
     let mut t = setup();
     let page = t.rig.host.memory.alloc(4096);
     let list = t.rig.pointer(&[(page | 2).to_be_bytes(), [0; 8]].concat());
-    let mut umr = |t: &mut Striding, flags| {
+    let umr = |t: &mut Striding, flags| {
         let control = WqeUmrCtrlSeg::build().flags(flags).xlt_octowords(1).mkey_mask(1 << 29).done();
         let body = [&control.as_bytes()[..], &[0; Mkc::SIZE], &list].concat();
         let key = t.key;
