@@ -51,6 +51,9 @@ pub(crate) struct CommandInterface {
 /// A command between doorbell and completion.
 struct Running {
     entry: [u8; 64],
+    /// Whether an event queue for completions of commands was there when the doorbell rang: a command that was given
+    /// before, CREATE_EQ itself above all, is polled for.
+    announced: bool,
     input: Vec<u8>,
     blocks: Vec<[u8; BLOCK]>,
 }
@@ -147,7 +150,8 @@ impl Device {
         }
         match self.gather(memory, &entry) {
             Ok((input, blocks)) => {
-                self.commands.running.insert(slot, Running { entry, input, blocks });
+                let announced = self.subscribed(COMMAND_DONE);
+                self.commands.running.insert(slot, Running { entry, announced, input, blocks });
             }
             Err(status) => {
                 let field = "delivery status";
@@ -155,6 +159,9 @@ impl Device {
                 let refusal = Refusal::new(CmdStatus::INT_ERR, Check::Value, field, offset);
                 self.misuse("command queue", slot.into(), refusal);
                 self.complete(memory, slot, &entry, &[], status);
+                if self.subscribed(COMMAND_DONE) {
+                    self.announce(memory, slot);
+                }
             }
         }
     }
@@ -240,6 +247,9 @@ impl Device {
             Interference::None | Interference::NotYet => self.execute(memory, slot, &running.input, outlen),
         };
         let answer = self.complete(memory, slot, &running.entry, &output, DeliveryStatus::OK);
+        if running.announced {
+            self.announce(memory, slot);
+        }
         self.log.exchange(|| {
             let layout = CmdLayout::copy_from(&running.entry);
             let boxes = mailboxes(memory, layout.out_ptr(), outlen, layout.token(), false);
@@ -279,10 +289,14 @@ impl Device {
             let refusal = Refusal::new(CmdStatus::BAD_SYS_STATE, Check::Unmapped, "output", 0x30);
             self.misuse("command queue", slot.into(), refusal);
         }
+        answer
+    }
+
+    /// Says by event that the command in `slot` is done.
+    fn announce(&mut self, memory: &dyn Memory, slot: u8) {
         let mut data = [0; 28];
         data[..4].copy_from_slice(&(1u32 << slot).to_be_bytes());
         self.post_event(memory, Event { kind: COMMAND_DONE, sub_kind: 0, data });
-        answer
     }
 
     fn write_output(

@@ -65,9 +65,9 @@ impl Hca {
         self.uars.get(uar).is_some()
     }
 
-    /// Whether the protection domain exists.
+    /// Whether the protection domain exists. Domain 0 always does: Linux's drop RQ names it, and no key is in it.
     pub(crate) fn has_pd(&self, pd: u32) -> bool {
-        self.pds.get(pd).is_some()
+        pd == 0 || self.pds.get(pd).is_some()
     }
 
     /// Whether the transport domain exists.

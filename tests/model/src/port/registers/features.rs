@@ -15,8 +15,8 @@ pub(super) const REGISTERS: &[Register] = &[
 /// Where the mask of registers stands in all three.
 const MASK: usize = 8;
 
-/// Groups of MCAM: registers 0x9000 to 0x907f and the two groups of 128 behind them.
-const MANAGEMENT: [u16; 3] = [0x9000, 0x9080, 0x9100];
+/// Groups of MCAM: registers 0x9000 to 0x907f and the groups of 128 behind them.
+const MANAGEMENT: [u16; 4] = [0x9000, 0x9080, 0x9100, 0x9180];
 
 fn groups(feature: u8, registers: u8, most: u8) -> Result<(), Refusal> {
     if feature != 0 {

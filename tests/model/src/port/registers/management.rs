@@ -27,6 +27,10 @@ pub(crate) struct Sensor {
     hottest: u16,
 }
 
+/// Sensors by `sensor_index`: the chip's, and that of the module in the cage, which MTCAP does not count.
+const CHIP: u16 = 0;
+const MODULE: u16 = 64;
+
 /// What the sensor shows: 48 °C.
 const TEMPERATURE: u16 = 48 * 8;
 /// Above this the card shuts down: 105 °C.
@@ -51,9 +55,11 @@ fn mtcap(_: &mut Request<'_>, _: MtcapReg) -> Result<MtcapReg, Refusal> {
 }
 
 fn mtmp(request: &mut Request<'_>, given: MtmpReg) -> Result<MtmpReg, Refusal> {
-    if given.sensor_index() != 0 {
-        return Err(wrong("sensor_index", 0));
-    }
+    let name = match given.sensor_index() {
+        CHIP => *b"asic\0\0\0\0",
+        MODULE if request.device.port.module.is_some() => *b"Module0\0",
+        _ => return Err(wrong("sensor_index", 0)),
+    };
     let sensor = &mut request.device.port.sensor;
     if request.write {
         if given.mtr() {
@@ -69,7 +75,9 @@ fn mtmp(request: &mut Request<'_>, given: MtmpReg) -> Result<MtmpReg, Refusal> {
         .mte(given.mte())
         .temp_threshold_hi(sensor.threshold)
         .temp_threshold_lo(sensor.threshold - 5 * 8)
-        .sensor_name_hi(u32::from_be_bytes(*b"asic"))
+        .sensor_index(given.sensor_index())
+        .sensor_name_hi(u32::from_be_bytes([name[0], name[1], name[2], name[3]]))
+        .sensor_name_lo(u32::from_be_bytes([name[4], name[5], name[6], name[7]]))
         .done())
 }
 

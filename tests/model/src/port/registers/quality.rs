@@ -144,8 +144,13 @@ fn qpdpm(request: &mut Request<'_>, given: QpdpmReg) -> Result<QpdpmReg, Refusal
     Ok(QpdpmReg::build().local_port(1).dscp(&list).done())
 }
 
+/// Port 0 is the function's own, as Linux writes it into QTCT and QETC.
+fn own_port(number: u8) -> Result<(), Refusal> {
+    if number == 0 { Ok(()) } else { local_port(number) }
+}
+
 fn qtct(request: &mut Request<'_>, given: QtctReg) -> Result<QtctReg, Refusal> {
-    local_port(given.port_number())?;
+    own_port(given.port_number())?;
     let class = &mut request.device.port.qos.class_of[usize::from(given.prio())];
     if request.write {
         *class = given.tclass();
@@ -154,7 +159,7 @@ fn qtct(request: &mut Request<'_>, given: QtctReg) -> Result<QtctReg, Refusal> {
 }
 
 fn qetc(request: &mut Request<'_>, given: QetcReg) -> Result<QetcReg, Refusal> {
-    local_port(given.port_number())?;
+    own_port(given.port_number())?;
     let mut list = *given.tc_configuration();
     let classes = &mut request.device.port.qos.classes;
     for (number, place) in list.chunks_exact_mut(CLASS).enumerate().take(CLASSES) {
