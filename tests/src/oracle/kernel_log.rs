@@ -30,6 +30,10 @@ const FAULTS: &[&str] = &[
 const HARMLESS: &[(&str, &str)] = &[
     ("loading out-of-tree module taints kernel", "the rebuilt module is out of tree"),
     ("module verification failed", "the rebuilt module is not signed"),
+    (
+        "Failed to get valid vendor specific ID",
+        "the model has no vendor-specific capability: firmware tools and crash dumps use it, drivers do not need it",
+    ),
 ];
 
 /// The lines of `log` that are faults.

@@ -142,8 +142,10 @@ killall nc iperf3 2>/dev/null; rm -f /tmp/in; true"
     pub fn transfer(&self, from: usize, address: &str, megabytes: u32) -> Result<Duration> {
         let (sender, receiver) = (&self.guests[from], &self.guests[1 - from]);
         let patience = Duration::from_secs(30 + u64::from(megabytes));
-        receiver.sh("rm -f /run/received
-(nc -l -p 5001 < /dev/null | sha256sum > /run/sum; touch /run/received) > /dev/null 2>&1 &
+        // A standard input that never ends: at its end busybox's nc would end the sending side of the connection, and
+        // at that the other nc goes away with data unsent.
+        receiver.sh("rm -f /run/received; [ -e /run/open ] || mkfifo /run/open
+(nc -l -p 5001 <> /run/open | sha256sum > /run/sum; touch /run/received) > /dev/null 2>&1 &
 sleep 0.3")?;
         let prepare = format!(
             "dd if=/dev/urandom of=/tmp/out bs=1M count={megabytes} 2>/dev/null; sha256sum < /tmp/out"

@@ -12,6 +12,9 @@ use mlx5_pci::prm::{
 
 pub(super) const REGISTERS: &[Register] = &[register!(0x5008, PpcntReg, Read, ppcnt)];
 
+/// `pnat`: the port of the host that asks, not a number.
+const BY_HOST: u8 = 2;
+
 /// Bytes of a group.
 const GROUP: usize = 248;
 
@@ -45,9 +48,13 @@ macro_rules! counters {
 }
 
 fn ppcnt(request: &mut Request<'_>, given: PpcntReg) -> Result<PpcntReg, Refusal> {
-    local_port(given.local_port())?;
-    if given.swid() != 0 || given.pnat() != 0 {
-        return Err(wrong("pnat", 0));
+    match (given.pnat(), given.local_port()) {
+        (BY_HOST, 0) => {}
+        (0, number) => local_port(number)?,
+        _ => return Err(wrong("pnat", 0)),
+    }
+    if given.swid() != 0 {
+        return Err(wrong("swid", 0));
     }
     if given.clr() {
         return Err(wrong("clr", 4));

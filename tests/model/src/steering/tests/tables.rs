@@ -31,7 +31,7 @@ fn tables_that_cannot_be() {
         (|_, c| void(c.set().sw_owner(true)), bad, Capability, "sw_owner"),
         (|_, c| void(c.set().rtc_valid(true)), bad, Capability, "rtc_valid"),
         (|_, c| void(c.set().termination_table(true)), bad, Capability, "termination_table"),
-        (|_, c| void(c.set().level(65)), bad, Limit, "level"),
+        (|_, c| void(c.set().level(129)), bad, Limit, "level"),
         (|_, c| void(c.set().log_size(23)), bad, Limit, "log_size"),
         (|_, c| void(c.set().lag_master_next_table_id(1)), bad, Conflict, "lag_master_next_table_id"),
         (|_, c| void(c.set().sw_owner_icm_root_0(1)), bad, Conflict, "sw_owner_icm_root_1"),
