@@ -6,3 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod prm;
+
+#[cfg(test)]
+extern crate std;

@@ -1,13 +1,11 @@
 //! Capabilities beside the general ones.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `cmd_hca_cap_2`.
+    /// Capability GENERAL_2.
     pub struct CmdHcaCap2 [0x100] {
         0x010 [31:31] migratable: bool,
         0x010 [13:13] query_vuid: bool,
@@ -46,7 +44,7 @@ prm! {
         0x088 [23:0] max_num_eqs_24b: u32,
     }
 
-    /// `per_protocol_networking_offload_caps`.
+    /// Capability ETHERNET_OFFLOADS.
     pub struct PerProtocolNetworkingOffloadCaps [0x100] {
         0x000 [31:31] csum_cap: bool,
         0x000 [30:30] vlan_cap: bool,
@@ -88,7 +86,7 @@ prm! {
         0x030 [..] lro_timer_supported_periods: [u8; 16],
     }
 
-    /// `ipsec_cap`.
+    /// Capability IPSEC.
     pub struct IpsecCap [0x100] {
         0x000 [31:31] ipsec_full_offload: bool,
         0x000 [30:30] ipsec_crypto_offload: bool,
@@ -102,7 +100,7 @@ prm! {
         0x004 [23:16] max_log_ipsec_full_replay_window: u8,
     }
 
-    /// `crypto_cap`.
+    /// Capability CRYPTO: data encryption keys.
     pub struct CryptoCap [0x100] {
         0x000 [28:28] synchronize_dek: bool,
         0x000 [27:27] int_kek_manual: bool,

@@ -1,13 +1,11 @@
 //! Capabilities: general.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `cmd_hca_cap`.
+    /// Capability GENERAL.
     pub struct CmdHcaCap [0x100] {
         0x000 [25:25] page_request_disable: bool,
         0x000 [15:15] shared_object_to_user_object_allowed: bool,

@@ -1,14 +1,12 @@
 //! Capabilities that the Ethernet driver only looks at.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `qos_cap`.
+    /// Capability QOS.
     pub struct QosCap [0x100] {
         0x000 [31:31] packet_pacing: bool,
         0x000 [30:30] esw_scheduling: bool,
@@ -36,7 +34,7 @@ prm! {
         0x024 [12:8] log_max_num_meter_aso: u8,
     }
 
-    /// `debug_cap`.
+    /// Capability DEBUG.
     pub struct DebugCap [0x100] {
         0x000 [31:31] core_dump_general: bool,
         0x000 [30:30] core_dump_qp: bool,
@@ -44,14 +42,14 @@ prm! {
         0x004 [29:29] stall_detect: bool,
     }
 
-    /// `odp_cap`.
+    /// Capability ODP, as Linux 6.12 has it; 6.1 knows only what `odp_scheme_cap` holds.
     pub struct OdpCap [0x100] {
         0x000 [..] transport_page_fault_scheme_cap: OdpSchemeCap,
         0x040 [..] memory_page_fault_scheme_cap: OdpSchemeCap,
         0x0c0 [31:31] mem_page_fault: bool,
     }
 
-    /// `odp_scheme_cap`.
+    /// One scheme of on-demand paging.
     pub struct OdpSchemeCap [0x40] {
         0x008 [31:31] sig: bool,
         0x008 [26:26] page_prefetch: bool,
@@ -62,7 +60,7 @@ prm! {
         0x020 [..] dc_odp_caps: OdpPerTransportServiceCap,
     }
 
-    /// `odp_per_transport_service_cap`.
+    /// On-demand paging of one transport.
     pub struct OdpPerTransportServiceCap [0x4] {
         0x000 [31:31] send: bool,
         0x000 [30:30] receive: bool,
@@ -72,7 +70,7 @@ prm! {
         0x000 [26:26] srq_receive: bool,
     }
 
-    /// `atomic_caps`.
+    /// Capability ATOMIC.
     pub struct AtomicCaps [0x100] {
         0x008 [31:30] atomic_req_8b_endianness_mode: u8,
         0x008 [25:25] supported_atomic_req_8b_endianness_mode_1: bool,
@@ -81,7 +79,7 @@ prm! {
         0x018 [15:0] atomic_size_dc: u16,
     }
 
-    /// `roce_cap`.
+    /// Capability ROCE.
     pub struct RoceCap [0x100] {
         0x000 [31:31] roce_apm: bool,
         0x000 [27:27] sw_r_roce_src_udp_port: bool,
@@ -98,13 +96,13 @@ prm! {
         0x01c [15:0] roce_address_table_size: u16,
     }
 
-    /// `device_event_cap`.
+    /// Capability DEV_EVENT: types of affiliated and of other events.
     pub struct DeviceEventCap [0x40] {
         0x000 [..] user_affiliated_events: [u8; 32],
         0x020 [..] user_unaffiliated_events: [u8; 32],
     }
 
-    /// `tls_cap`.
+    /// Capability TLS.
     pub struct TlsCap [0x100] {
         0x000 [31:31] tls_1_2_aes_gcm_128: bool,
         0x000 [30:30] tls_1_3_aes_gcm_128: bool,
@@ -112,7 +110,7 @@ prm! {
         0x000 [28:28] tls_1_3_aes_gcm_256: bool,
     }
 
-    /// `port_selection_cap`.
+    /// Capability PORT_SELECTION.
     pub struct PortSelectionCap [0x1000] {
         0x000 [15:15] port_select_flow_table: bool,
         0x000 [13:13] port_select_flow_table_bypass: bool,
@@ -120,7 +118,7 @@ prm! {
         0x080 [..] ft_field_support_2_port_selection: FlowTableFieldsSupported2,
     }
 
-    /// `macsec_cap`.
+    /// Capability MACSEC.
     pub struct MacsecCap [0x100] {
         0x000 [31:31] macsec_epn: bool,
         0x000 [28:28] macsec_crypto_esp_aes_gcm_256_encrypt: bool,

@@ -1,13 +1,11 @@
 //! Capabilities of flow steering.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `flow_table_nic_cap`.
+    /// Capability FLOW_TABLE: tables of the NIC.
     pub struct FlowTableNicCap [0x1000] {
         0x000 [31:31] nic_rx_multi_path_tirs: bool,
         0x000 [30:30] nic_rx_multi_path_tirs_fts: bool,
@@ -30,7 +28,7 @@ prm! {
         0x410 [63:0] sw_steering_nic_tx_action_allow_icm_address: u64,
     }
 
-    /// `flow_table_prop_layout`.
+    /// What one type of flow table can do.
     pub struct FlowTablePropLayout [0x40] {
         0x000 [31:31] ft_support: bool,
         0x000 [29:29] flow_counter: bool,
@@ -88,7 +86,7 @@ prm! {
         0x030 [..] ft_field_bitmask_support: FlowTableFieldsSupported,
     }
 
-    /// `flow_table_fields_supported`.
+    /// Fields that a type of flow table matches on.
     pub struct FlowTableFieldsSupported [0x10] {
         0x000 [31:31] outer_dmac: bool,
         0x000 [30:30] outer_smac: bool,
@@ -160,7 +158,7 @@ prm! {
         0x00c [0:0] metadata_reg_c_0: bool,
     }
 
-    /// `flow_table_fields_supported_2`.
+    /// More fields that a type of flow table matches on.
     pub struct FlowTableFieldsSupported2 [0x10] {
         0x000 [29:29] inner_l4_type: bool,
         0x000 [28:28] outer_l4_type: bool,

@@ -114,3 +114,22 @@ codes! {
         BAD_COMMAND_TYPE = 0x10,
     }
 }
+
+codes! {
+    /// What ails the firmware: the health buffer's `synd`; 0 is nothing.
+    pub enum HealthSyndrome: u8 {
+        FW_INTERNAL_ERR = 0x01,
+        DEAD_IRISC = 0x07,
+        HW_FATAL_ERR = 0x08,
+        FW_CRC_ERR = 0x09,
+        ICM_FETCH_PCI_ERR = 0x0a,
+        ICM_PAGE_ERR = 0x0b,
+        ASYNCHRONOUS_EQ_BUF_OVERRUN = 0x0c,
+        EQ_IN_ERR = 0x0d,
+        EQ_INV = 0x0e,
+        FFSER_ERR = 0x0f,
+        HIGH_TEMP_ERR = 0x10,
+        ICM_PCI_POISONED_ERR = 0x12,
+        TRUST_LOCKDOWN_ERR = 0x13,
+    }
+}

@@ -1,40 +1,38 @@
 //! Queue, flow and vport counters.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `alloc_q_counter_in`.
+    /// Input of ALLOC_Q_COUNTER (0x771).
     pub struct AllocQCounterIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
         0x004 [15:0] op_mod: u16,
     }
 
-    /// `alloc_q_counter_out`.
+    /// Output of ALLOC_Q_COUNTER (0x771).
     pub struct AllocQCounterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [7:0] counter_set_id: u8,
     }
 
-    /// `dealloc_q_counter_in`.
+    /// Input of DEALLOC_Q_COUNTER (0x772).
     pub struct DeallocQCounterIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [7:0] counter_set_id: u8,
     }
 
-    /// `dealloc_q_counter_out`.
+    /// Output of DEALLOC_Q_COUNTER (0x772).
     pub struct DeallocQCounterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_q_counter_in`.
+    /// Input of QUERY_Q_COUNTER (0x773).
     pub struct QueryQCounterIn [0x20] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -45,7 +43,7 @@ prm! {
         0x01c [7:0] counter_set_id: u8,
     }
 
-    /// `query_q_counter_out`.
+    /// Output of QUERY_Q_COUNTER (0x773).
     pub struct QueryQCounterOut [0x100] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -87,7 +85,7 @@ prm! {
         0x0d8 [31:0] roce_slow_restart_trans: u32,
     }
 
-    /// `alloc_flow_counter_in`.
+    /// Input of ALLOC_FLOW_COUNTER (0x939).
     pub struct AllocFlowCounterIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -95,27 +93,27 @@ prm! {
         0x00c [7:0] flow_counter_bulk: u8,
     }
 
-    /// `alloc_flow_counter_out`.
+    /// Output of ALLOC_FLOW_COUNTER (0x939).
     pub struct AllocFlowCounterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [31:0] flow_counter_id: u32,
     }
 
-    /// `dealloc_flow_counter_in`.
+    /// Input of DEALLOC_FLOW_COUNTER (0x93a).
     pub struct DeallocFlowCounterIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [31:0] flow_counter_id: u32,
     }
 
-    /// `dealloc_flow_counter_out`.
+    /// Output of DEALLOC_FLOW_COUNTER (0x93a).
     pub struct DeallocFlowCounterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_flow_counter_in`.
+    /// Input of QUERY_FLOW_COUNTER (0x93b).
     pub struct QueryFlowCounterIn [0x20] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -124,13 +122,13 @@ prm! {
         0x01c [31:0] flow_counter_id: u32,
     }
 
-    /// `query_flow_counter_out`.
+    /// Output of QUERY_FLOW_COUNTER (0x93b).
     pub struct QueryFlowCounterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_vport_counter_in`.
+    /// Input of QUERY_VPORT_COUNTER (0x770).
     pub struct QueryVportCounterIn [0x20] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -140,7 +138,7 @@ prm! {
         0x018 [31:31] clear: bool,
     }
 
-    /// `query_vport_counter_out`.
+    /// Output of QUERY_VPORT_COUNTER (0x770).
     pub struct QueryVportCounterOut [0x210] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -159,7 +157,7 @@ prm! {
         0x0d0 [..] local_loopback: TrafficCounter,
     }
 
-    /// `query_vnic_env_in`.
+    /// Input of QUERY_VNIC_ENV (0x76f).
     pub struct QueryVnicEnvIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -167,20 +165,20 @@ prm! {
         0x008 [15:0] vport_number: u16,
     }
 
-    /// `query_vnic_env_out`.
+    /// Output of QUERY_VNIC_ENV (0x76f).
     pub struct QueryVnicEnvOut [0x210] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x010 [..] vport_env: VnicDiagnosticStatistics,
     }
 
-    /// `traffic_counter`.
+    /// What a flow counter, or a class of traffic of a vport, has counted.
     pub struct TrafficCounter [0x10] {
         0x000 [63:0] packets: u64,
         0x008 [63:0] octets: u64,
     }
 
-    /// `vnic_diagnostic_statistics`.
+    /// Diagnostic counters of a vport.
     pub struct VnicDiagnosticStatistics [0x200] {
         0x000 [31:0] counter_error_queues: u32,
         0x004 [31:0] total_error_queues: u32,

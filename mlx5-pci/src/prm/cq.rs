@@ -1,13 +1,11 @@
 //! Completion queues.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `create_cq_in`.
+    /// Input of CREATE_CQ (0x400).
     pub struct CreateCqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -16,14 +14,14 @@ prm! {
         0x05c [31:31] cq_umem_valid: bool,
     }
 
-    /// `create_cq_out`.
+    /// Output of CREATE_CQ (0x400).
     pub struct CreateCqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] cqn: u32,
     }
 
-    /// `destroy_cq_in`.
+    /// Input of DESTROY_CQ (0x401).
     pub struct DestroyCqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -31,27 +29,27 @@ prm! {
         0x008 [23:0] cqn: u32,
     }
 
-    /// `destroy_cq_out`.
+    /// Output of DESTROY_CQ (0x401).
     pub struct DestroyCqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_cq_in`.
+    /// Input of QUERY_CQ (0x402).
     pub struct QueryCqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] cqn: u32,
     }
 
-    /// `query_cq_out`.
+    /// Output of QUERY_CQ (0x402).
     pub struct QueryCqOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x010 [..] cq_context: Cqc,
     }
 
-    /// `modify_cq_in`.
+    /// Input of MODIFY_CQ (0x403).
     pub struct ModifyCqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -62,13 +60,13 @@ prm! {
         0x05c [31:31] cq_umem_valid: bool,
     }
 
-    /// `modify_cq_out`.
+    /// Output of MODIFY_CQ (0x403).
     pub struct ModifyCqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `cqc`.
+    /// Completion queue context.
     pub struct Cqc [0x40] {
         0x000 [31:28] status: u8,
         0x000 [25:25] dbr_umem_valid: bool,

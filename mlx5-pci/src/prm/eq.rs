@@ -1,13 +1,11 @@
 //! Event queues.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `create_eq_in`.
+    /// Input of CREATE_EQ (0x301).
     pub struct CreateEqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -16,34 +14,34 @@ prm! {
         0x058 [..] event_bitmask: [u8; 32],
     }
 
-    /// `create_eq_out`.
+    /// Output of CREATE_EQ (0x301).
     pub struct CreateEqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [7:0] eq_number: u8,
     }
 
-    /// `destroy_eq_in`.
+    /// Input of DESTROY_EQ (0x302).
     pub struct DestroyEqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [7:0] eq_number: u8,
     }
 
-    /// `destroy_eq_out`.
+    /// Output of DESTROY_EQ (0x302).
     pub struct DestroyEqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_eq_in`.
+    /// Input of QUERY_EQ (0x303).
     pub struct QueryEqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [7:0] eq_number: u8,
     }
 
-    /// `query_eq_out`.
+    /// Output of QUERY_EQ (0x303).
     pub struct QueryEqOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -51,7 +49,7 @@ prm! {
         0x058 [63:0] event_bitmask: u64,
     }
 
-    /// `gen_eqe_in`.
+    /// Input of GEN_EQE (0x304).
     pub struct GenEqeIn [0x50] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -59,13 +57,13 @@ prm! {
         0x010 [..] eqe: [u8; 64],
     }
 
-    /// `gen_eq_out`.
+    /// Output of GEN_EQE (0x304).
     pub struct GenEqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `eqc`.
+    /// Event queue context.
     pub struct Eqc [0x40] {
         0x000 [31:28] status: u8,
         0x000 [18:18] ec: bool,

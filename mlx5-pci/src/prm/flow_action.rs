@@ -1,82 +1,79 @@
 //! Header rewriting and packet reformats.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `alloc_modify_header_context_in`.
+    /// Input of ALLOC_MODIFY_HEADER_CONTEXT (0x940).
     pub struct AllocModifyHeaderContextIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x00c [31:24] table_type: u8,
         0x00c [7:0] num_of_actions: u8,
-        0x010 [..] actions: [u8; 0],
     }
 
-    /// `alloc_modify_header_context_out`.
+    /// Output of ALLOC_MODIFY_HEADER_CONTEXT (0x940).
     pub struct AllocModifyHeaderContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [31:0] modify_header_id: u32,
     }
 
-    /// `dealloc_modify_header_context_in`.
+    /// Input of DEALLOC_MODIFY_HEADER_CONTEXT (0x941).
     pub struct DeallocModifyHeaderContextIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [31:0] modify_header_id: u32,
     }
 
-    /// `dealloc_modify_header_context_out`.
+    /// Output of DEALLOC_MODIFY_HEADER_CONTEXT (0x941).
     pub struct DeallocModifyHeaderContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `alloc_packet_reformat_context_in`.
+    /// Input of ALLOC_PACKET_REFORMAT_CONTEXT (0x93d).
     pub struct AllocPacketReformatContextIn [0x24] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x01c [..] packet_reformat_context: PacketReformatContextIn,
     }
 
-    /// `alloc_packet_reformat_context_out`.
+    /// Output of ALLOC_PACKET_REFORMAT_CONTEXT (0x93d).
     pub struct AllocPacketReformatContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [31:0] packet_reformat_id: u32,
     }
 
-    /// `dealloc_packet_reformat_context_in`.
+    /// Input of DEALLOC_PACKET_REFORMAT_CONTEXT (0x93e).
     pub struct DeallocPacketReformatContextIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [31:0] packet_reformat_id: u32,
     }
 
-    /// `dealloc_packet_reformat_context_out`.
+    /// Output of DEALLOC_PACKET_REFORMAT_CONTEXT (0x93e).
     pub struct DeallocPacketReformatContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_packet_reformat_context_in`.
+    /// Input of QUERY_PACKET_REFORMAT_CONTEXT (0x93f).
     pub struct QueryPacketReformatContextIn [0x20] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [31:0] packet_reformat_id: u32,
     }
 
-    /// `query_packet_reformat_context_out`.
+    /// Output of QUERY_PACKET_REFORMAT_CONTEXT (0x93f).
     pub struct QueryPacketReformatContextOut [0x1c] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_modify_header_context_in`.
+    /// Input of QUERY_MODIFY_HEADER_CONTEXT (0x942).
     pub struct QueryModifyHeaderContextIn [0x20] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -84,7 +81,7 @@ prm! {
         0x008 [31:0] modify_header_id: u32,
     }
 
-    /// `packet_reformat_context_in`.
+    /// A packet reformat, with the first two of its bytes.
     pub struct PacketReformatContextIn [0x8] {
         0x000 [31:24] reformat_type: u8,
         0x000 [19:16] reformat_param_0: u8,
@@ -93,7 +90,7 @@ prm! {
         0x004 [15:0] reformat_data: u16,
     }
 
-    /// `set_action_in`.
+    /// Header rewriting: set a field.
     pub struct SetActionIn [0x8] {
         0x000 [31:28] action_type: u8,
         0x000 [27:16] field: u16,
@@ -102,14 +99,14 @@ prm! {
         0x004 [31:0] data: u32,
     }
 
-    /// `add_action_in`.
+    /// Header rewriting: add to a field.
     pub struct AddActionIn [0x8] {
         0x000 [31:28] action_type: u8,
         0x000 [27:16] field: u16,
         0x004 [31:0] data: u32,
     }
 
-    /// `copy_action_in`.
+    /// Header rewriting: copy a field.
     pub struct CopyActionIn [0x8] {
         0x000 [31:28] action_type: u8,
         0x000 [27:16] src_field: u16,

@@ -1,14 +1,12 @@
 //! Flow table entries.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `set_fte_in`.
+    /// Input of SET_FLOW_TABLE_ENTRY (0x936).
     pub struct SetFteIn [0x340] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -22,13 +20,13 @@ prm! {
         0x040 [..] flow_context: FlowContext,
     }
 
-    /// `set_fte_out`.
+    /// Output of SET_FLOW_TABLE_ENTRY (0x936).
     pub struct SetFteOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_fte_in`.
+    /// Input of QUERY_FLOW_TABLE_ENTRY (0x937).
     pub struct QueryFteIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -37,14 +35,14 @@ prm! {
         0x020 [31:0] flow_index: u32,
     }
 
-    /// `query_fte_out`.
+    /// Output of QUERY_FLOW_TABLE_ENTRY (0x937).
     pub struct QueryFteOut [0x340] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x040 [..] flow_context: FlowContext,
     }
 
-    /// `delete_fte_in`.
+    /// Input of DELETE_FLOW_TABLE_ENTRY (0x938).
     pub struct DeleteFteIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -55,13 +53,13 @@ prm! {
         0x020 [31:0] flow_index: u32,
     }
 
-    /// `delete_fte_out`.
+    /// Output of DELETE_FLOW_TABLE_ENTRY (0x938).
     pub struct DeleteFteOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `flow_context`.
+    /// What a flow table entry matches and does; its destinations and counters follow.
     pub struct FlowContext [0x300] {
         0x000 [..] push_vlan: Vlan,
         0x004 [31:0] group_id: u32,
@@ -82,10 +80,9 @@ prm! {
         0x248 [..] execute_aso_1: ExecuteAso,
         0x250 [..] execute_aso_2: ExecuteAso,
         0x258 [..] execute_aso_3: ExecuteAso,
-        0x300 [..] destination: [u8; 0],
     }
 
-    /// `vlan`.
+    /// A VLAN tag to push.
     pub struct Vlan [0x4] {
         0x000 [31:16] ethtype: u16,
         0x000 [15:13] prio: u8,
@@ -93,7 +90,7 @@ prm! {
         0x000 [11:0] vid: u16,
     }
 
-    /// `dest_format_struct`.
+    /// A destination.
     pub struct DestFormatStruct [0x8] {
         0x000 [31:24] destination_type: u8,
         0x000 [23:0] destination_id: u32,
@@ -103,12 +100,12 @@ prm! {
         0x004 [15:0] destination_eswitch_owner_vhca_id: u16,
     }
 
-    /// `flow_counter_list`.
+    /// A flow counter in the list of an entry.
     pub struct FlowCounterList [0x8] {
         0x000 [31:0] flow_counter_id: u32,
     }
 
-    /// `extended_dest_format`.
+    /// A destination with a packet reformat of its own.
     pub struct ExtendedDestFormat [0x10] {
         0x000 [..] destination_entry: DestFormatStruct,
         0x008 [31:0] packet_reformat_id: u32,

@@ -1,13 +1,11 @@
 //! What flow table entries match on.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `fte_match_param`.
+    /// All that an entry can match on.
     pub struct FteMatchParam [0x200] {
         0x000 [..] outer_headers: FteMatchSetLyr24,
         0x040 [..] misc_parameters: FteMatchSetMisc,
@@ -18,7 +16,7 @@ prm! {
         0x180 [..] misc_parameters_5: FteMatchSetMisc5,
     }
 
-    /// `fte_match_set_lyr_2_4`.
+    /// Layers 2 to 4, outer or inner.
     pub struct FteMatchSetLyr24 [0x40] {
         0x000 [31:0] smac_47_16: u32,
         0x004 [31:16] smac_15_0: u16,
@@ -47,7 +45,7 @@ prm! {
         0x030 [..] dst_ipv4_dst_ipv6: [u8; 16],
     }
 
-    /// `fte_match_set_misc`.
+    /// Miscellaneous: source port, second VLAN tags, tunnel keys, outer ESP SPI.
     pub struct FteMatchSetMisc [0x40] {
         0x000 [31:31] gre_c_present: bool,
         0x000 [29:29] gre_k_present: bool,
@@ -82,7 +80,7 @@ prm! {
         0x030 [31:0] outer_esp_spi: u32,
     }
 
-    /// `fte_match_set_misc2`.
+    /// Miscellaneous 2: MPLS, metadata registers, IPsec and MACsec syndromes.
     pub struct FteMatchSetMisc2 [0x40] {
         0x000 [..] outer_first_mpls: FteMatchMpls,
         0x004 [..] inner_first_mpls: FteMatchMpls,
@@ -101,7 +99,7 @@ prm! {
         0x034 [15:8] ipsec_syndrome: u8,
     }
 
-    /// `fte_match_set_misc3`.
+    /// Miscellaneous 3: TCP numbers, VXLAN-GPE, ICMP, GENEVE options, GTP-U.
     pub struct FteMatchSetMisc3 [0x40] {
         0x000 [31:0] inner_tcp_seq_num: u32,
         0x004 [31:0] outer_tcp_seq_num: u32,
@@ -125,7 +123,7 @@ prm! {
         0x038 [31:0] gtpu_dw_0: u32,
     }
 
-    /// `fte_match_set_misc4`.
+    /// Miscellaneous 4: programmable sample fields.
     pub struct FteMatchSetMisc4 [0x40] {
         0x000 [31:0] prog_sample_field_value_0: u32,
         0x004 [31:0] prog_sample_field_id_0: u32,
@@ -137,7 +135,7 @@ prm! {
         0x01c [31:0] prog_sample_field_id_3: u32,
     }
 
-    /// `fte_match_set_misc5`.
+    /// Miscellaneous 5: MACsec tags and tunnel headers.
     pub struct FteMatchSetMisc5 [0x40] {
         0x000 [31:0] macsec_tag_0: u32,
         0x004 [31:0] macsec_tag_1: u32,
@@ -149,7 +147,7 @@ prm! {
         0x01c [31:0] tunnel_header_3: u32,
     }
 
-    /// `fte_match_mpls`.
+    /// An MPLS label.
     pub struct FteMatchMpls [0x4] {
         0x000 [31:12] mpls_label: u32,
         0x000 [11:9] mpls_exp: u8,
@@ -157,7 +155,7 @@ prm! {
         0x000 [7:0] mpls_ttl: u8,
     }
 
-    /// `nvgre_key`.
+    /// The key of NVGRE.
     pub struct NvgreKey [0x4] {
         0x000 [31:8] hi: u32,
         0x000 [7:0] lo: u8,

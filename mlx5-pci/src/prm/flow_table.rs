@@ -1,14 +1,12 @@
 //! Flow tables and groups.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `create_flow_table_in`.
+    /// Input of CREATE_FLOW_TABLE (0x930).
     pub struct CreateFlowTableIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -19,7 +17,7 @@ prm! {
         0x018 [..] flow_table_context: FlowTableContext,
     }
 
-    /// `create_flow_table_out`.
+    /// Output of CREATE_FLOW_TABLE (0x930).
     pub struct CreateFlowTableOut [0x10] {
         0x000 [31:24] status: u8,
         0x000 [23:0] icm_address_63_40: u32,
@@ -29,7 +27,7 @@ prm! {
         0x00c [31:0] icm_address_31_0: u32,
     }
 
-    /// `modify_flow_table_in`.
+    /// Input of MODIFY_FLOW_TABLE (0x93c).
     pub struct ModifyFlowTableIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -41,13 +39,13 @@ prm! {
         0x018 [..] flow_table_context: FlowTableContext,
     }
 
-    /// `modify_flow_table_out`.
+    /// Output of MODIFY_FLOW_TABLE (0x93c).
     pub struct ModifyFlowTableOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_flow_table_in`.
+    /// Input of DESTROY_FLOW_TABLE (0x931).
     pub struct DestroyFlowTableIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -57,13 +55,13 @@ prm! {
         0x014 [23:0] table_id: u32,
     }
 
-    /// `destroy_flow_table_out`.
+    /// Output of DESTROY_FLOW_TABLE (0x931).
     pub struct DestroyFlowTableOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_flow_table_in`.
+    /// Input of QUERY_FLOW_TABLE (0x932).
     pub struct QueryFlowTableIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -71,14 +69,14 @@ prm! {
         0x014 [23:0] table_id: u32,
     }
 
-    /// `query_flow_table_out`.
+    /// Output of QUERY_FLOW_TABLE (0x932).
     pub struct QueryFlowTableOut [0x40] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x018 [..] flow_table_context: FlowTableContext,
     }
 
-    /// `set_flow_table_root_in`.
+    /// Input of SET_FLOW_TABLE_ROOT (0x92f).
     pub struct SetFlowTableRootIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -93,13 +91,13 @@ prm! {
         0x01c [15:0] table_eswitch_owner_vhca_id: u16,
     }
 
-    /// `set_flow_table_root_out`.
+    /// Output of SET_FLOW_TABLE_ROOT (0x92f).
     pub struct SetFlowTableRootOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `create_flow_group_in`.
+    /// Input of CREATE_FLOW_GROUP (0x933).
     pub struct CreateFlowGroupIn [0x400] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -116,14 +114,14 @@ prm! {
         0x040 [..] match_criteria: FteMatchParam,
     }
 
-    /// `create_flow_group_out`.
+    /// Output of CREATE_FLOW_GROUP (0x933).
     pub struct CreateFlowGroupOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] group_id: u32,
     }
 
-    /// `destroy_flow_group_in`.
+    /// Input of DESTROY_FLOW_GROUP (0x934).
     pub struct DestroyFlowGroupIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -134,13 +132,13 @@ prm! {
         0x018 [31:0] group_id: u32,
     }
 
-    /// `destroy_flow_group_out`.
+    /// Output of DESTROY_FLOW_GROUP (0x934).
     pub struct DestroyFlowGroupOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_flow_group_in`.
+    /// Input of QUERY_FLOW_GROUP (0x935).
     pub struct QueryFlowGroupIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -149,7 +147,7 @@ prm! {
         0x018 [31:0] group_id: u32,
     }
 
-    /// `query_flow_group_out`.
+    /// Output of QUERY_FLOW_GROUP (0x935).
     pub struct QueryFlowGroupOut [0x400] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -159,7 +157,7 @@ prm! {
         0x040 [..] match_criteria: FteMatchParam,
     }
 
-    /// `flow_table_context`.
+    /// Flow table context.
     pub struct FlowTableContext [0x28] {
         0x000 [31:31] reformat_en: bool,
         0x000 [30:30] decap_en: bool,

@@ -77,6 +77,17 @@ pub struct FieldInfo {
     pub shape: Shape,
 }
 
+impl FieldInfo {
+    /// Whether the field is not zero in `bytes`, the structure that it is a row of.
+    fn is_set(&self, bytes: &[u8]) -> bool {
+        match self.shape {
+            Shape::Bits { hi, lo } => get(bytes, self.offset, hi, lo) != 0,
+            Shape::Bytes(length) => bytes[self.offset..self.offset + length].iter().any(|byte| *byte != 0),
+            Shape::Structure(inner) => inner.iter().any(|field| field.is_set(&bytes[self.offset..])),
+        }
+    }
+}
+
 /// What a row holds.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
@@ -93,22 +104,33 @@ pub enum Shape {
     Structure(&'static [FieldInfo]),
 }
 
-/// Takes bits `hi:lo` of the dword at `offset`; stops the compiler on any mistake.
+/// Stops the compiler at `row` unless `rule` holds.
+const fn require(rule: bool, row: &str) {
+    if !rule {
+        panic!("{}", row);
+    }
+}
+
+/// Takes bits `hi:lo` of the dword at `offset`; stops the compiler when that row cannot be.
 pub const fn claim<const DWORDS: usize>(
     mut map: [u32; DWORDS],
+    row: &str,
     offset: usize,
     hi: u32,
     lo: u32,
 ) -> [u32; DWORDS] {
-    assert!(offset % 4 == 0, "offset is not a dword's");
-    assert!(hi >= lo, "bit range is reversed");
-    assert!(hi < 32 || (hi == 63 && lo == 0), "field lies in one dword or is a whole qword");
+    let aligned = offset.is_multiple_of(4);
+    require(aligned, row);
+    let one_dword_or_a_whole_qword = (lo <= hi && hi < 32) || (hi == 63 && lo == 0);
+    require(one_dword_or_a_whole_qword, row);
     let dwords = if hi == 63 { 2 } else { 1 };
-    assert!(offset / 4 + dwords <= DWORDS, "field lies outside of the structure");
+    let inside = offset / 4 + dwords <= DWORDS;
+    require(inside, row);
     let mut at = 0;
     while at < dwords {
         let mask = if hi == 63 { u32::MAX } else { (u32::MAX >> (31 - hi)) & (u32::MAX << lo) };
-        assert!(map[offset / 4 + at] & mask == 0, "field overlaps an earlier one");
+        let free = map[offset / 4 + at] & mask == 0;
+        require(free, row);
         map[offset / 4 + at] |= mask;
         at += 1;
     }
@@ -118,13 +140,14 @@ pub const fn claim<const DWORDS: usize>(
 /// Takes `length` bytes at `offset`.
 pub const fn claim_bytes<const DWORDS: usize>(
     mut map: [u32; DWORDS],
+    row: &str,
     offset: usize,
     length: usize,
 ) -> [u32; DWORDS] {
     let mut at = offset;
     while at < offset + length {
         let lo = 24 - 8 * (at % 4) as u32;
-        map = claim(map, at - at % 4, lo + 7, lo);
+        map = claim(map, row, at - at % 4, lo + 7, lo);
         at += 1;
     }
     map
@@ -133,18 +156,28 @@ pub const fn claim_bytes<const DWORDS: usize>(
 /// Takes what an embedded structure takes, and leaves reserved what is reserved in it.
 pub const fn claim_structure<const DWORDS: usize>(
     mut map: [u32; DWORDS],
+    row: &str,
     offset: usize,
     inner: &[u32],
 ) -> [u32; DWORDS] {
-    assert!(offset % 4 == 0, "embedded structure is not dword-aligned");
-    assert!(offset / 4 + inner.len() <= DWORDS, "embedded structure lies outside");
+    let aligned = offset.is_multiple_of(4);
+    require(aligned, row);
+    let inside = offset / 4 + inner.len() <= DWORDS;
+    require(inside, row);
     let mut at = 0;
     while at < inner.len() {
-        assert!(map[offset / 4 + at] & inner[at] == 0, "embedded structure overlaps an earlier field");
+        let free = map[offset / 4 + at] & inner[at] == 0;
+        require(free, row);
         map[offset / 4 + at] |= inner[at];
         at += 1;
     }
     map
+}
+
+/// Takes nothing: `bits` of a field go into its type.
+pub const fn claim_type(row: &str, bits: u32, type_bits: u32) {
+    let fits_its_type = bits <= type_bits;
+    require(fits_its_type, row);
 }
 
 /// The byte offset of the first dword of `bytes` with a bit that `claims` does not take.
@@ -193,24 +226,15 @@ pub fn debug(f: &mut fmt::Formatter<'_>, name: &str, bytes: &[u8], fields: &[Fie
         }
     }
     let mut out = f.debug_struct(name);
-    for field in fields {
+    for field in fields.iter().filter(|field| field.is_set(bytes)) {
         let rest = &bytes[field.offset..];
         match field.shape {
             Shape::Bits { hi, lo } => {
-                let value = get(bytes, field.offset, hi, lo);
-                if value != 0 {
-                    out.field(field.name, &format_args!("{value:#x}"));
-                }
+                out.field(field.name, &format_args!("{:#x}", get(bytes, field.offset, hi, lo)))
             }
-            Shape::Bytes(length) => {
-                if rest[..length].iter().any(|byte| *byte != 0) {
-                    out.field(field.name, &format_args!("{:02x?}", &rest[..length]));
-                }
-            }
-            Shape::Structure(inner) => {
-                out.field(field.name, &Inner(rest, inner));
-            }
-        }
+            Shape::Bytes(length) => out.field(field.name, &format_args!("{:02x?}", &rest[..length])),
+            Shape::Structure(inner) => out.field(field.name, &Inner(rest, inner)),
+        };
     }
     out.finish()
 }
@@ -226,13 +250,15 @@ macro_rules! prm {
         #[repr(transparent)]
         $vis struct $name([u8; $size]);
 
+        // A field may be called `len`.
+        #[allow(clippy::len_without_is_empty)]
         impl $name {
             /// Bytes of the structure.
             pub const SIZE: usize = $size;
             /// The bits of each dword that are defined; all others are reserved.
             pub const CLAIMS: [u32; $size / 4] = {
                 let map = [0u32; $size / 4];
-                $(let map = $crate::prm_row!(claim map, $offset, $bits, $kind);)*
+                $(let map = $crate::prm_row!(claim map, $name, $field, $offset, $bits, $kind);)*
                 map
             };
             /// Its rows.
@@ -300,15 +326,30 @@ macro_rules! prm {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! prm_row {
-    (claim $map:ident, $offset:literal, [$hi:literal : $lo:literal], $kind:tt) => {{
-        assert!($hi - $lo < <$kind as $crate::prm::Field>::BITS, "field is wider than its type");
-        $crate::prm::layout::claim($map, $offset, $hi, $lo)
+    (claim $map:ident, $name:ident, $field:ident, $offset:literal, [$hi:literal : $lo:literal], $kind:tt) => {{
+        const ROW: &str = concat!(
+            stringify!($name), ".", stringify!($field), " at ", stringify!($offset), " [", stringify!($hi), ":",
+            stringify!($lo), "] cannot be"
+        );
+        let map = $crate::prm::layout::claim($map, ROW, $offset, $hi, $lo);
+        $crate::prm::layout::claim_type(ROW, $hi - $lo + 1, <$kind as $crate::prm::Field>::BITS);
+        map
     }};
-    (claim $map:ident, $offset:literal, [..], [u8; $length:literal]) => {
-        $crate::prm::layout::claim_bytes($map, $offset, $length)
+    (claim $map:ident, $name:ident, $field:ident, $offset:literal, [..], [u8; $length:literal]) => {
+        $crate::prm::layout::claim_bytes(
+            $map,
+            concat!(stringify!($name), ".", stringify!($field), " at ", stringify!($offset), " cannot be"),
+            $offset,
+            $length,
+        )
     };
-    (claim $map:ident, $offset:literal, [..], $kind:ident) => {
-        $crate::prm::layout::claim_structure($map, $offset, &$kind::CLAIMS)
+    (claim $map:ident, $name:ident, $field:ident, $offset:literal, [..], $kind:ident) => {
+        $crate::prm::layout::claim_structure(
+            $map,
+            concat!(stringify!($name), ".", stringify!($field), " at ", stringify!($offset), " cannot be"),
+            $offset,
+            &$kind::CLAIMS,
+        )
     };
     (shape [$hi:literal : $lo:literal], $kind:tt) => {
         $crate::prm::Shape::Bits { hi: $hi, lo: $lo }
@@ -425,3 +466,6 @@ macro_rules! codes {
         }
     };
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,25 @@
 //! Domains, UARs and memory keys.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `alloc_uar_in`.
+    /// Input of ALLOC_UAR (0x802).
     pub struct AllocUarIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
         0x004 [15:0] op_mod: u16,
     }
 
-    /// `alloc_uar_out`.
+    /// Output of ALLOC_UAR (0x802).
     pub struct AllocUarOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] uar: u32,
     }
 
-    /// `dealloc_uar_in`.
+    /// Input of DEALLOC_UAR (0x803).
     pub struct DeallocUarIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -29,27 +27,27 @@ prm! {
         0x008 [23:0] uar: u32,
     }
 
-    /// `dealloc_uar_out`.
+    /// Output of DEALLOC_UAR (0x803).
     pub struct DeallocUarOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `alloc_pd_in`.
+    /// Input of ALLOC_PD (0x800).
     pub struct AllocPdIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
         0x004 [15:0] op_mod: u16,
     }
 
-    /// `alloc_pd_out`.
+    /// Output of ALLOC_PD (0x800).
     pub struct AllocPdOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] pd: u32,
     }
 
-    /// `dealloc_pd_in`.
+    /// Input of DEALLOC_PD (0x801).
     pub struct DeallocPdIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -57,27 +55,27 @@ prm! {
         0x008 [23:0] pd: u32,
     }
 
-    /// `dealloc_pd_out`.
+    /// Output of DEALLOC_PD (0x801).
     pub struct DeallocPdOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `alloc_transport_domain_in`.
+    /// Input of ALLOC_TRANSPORT_DOMAIN (0x816).
     pub struct AllocTransportDomainIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
         0x004 [15:0] op_mod: u16,
     }
 
-    /// `alloc_transport_domain_out`.
+    /// Output of ALLOC_TRANSPORT_DOMAIN (0x816).
     pub struct AllocTransportDomainOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] transport_domain: u32,
     }
 
-    /// `dealloc_transport_domain_in`.
+    /// Input of DEALLOC_TRANSPORT_DOMAIN (0x817).
     pub struct DeallocTransportDomainIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -85,13 +83,13 @@ prm! {
         0x008 [23:0] transport_domain: u32,
     }
 
-    /// `dealloc_transport_domain_out`.
+    /// Output of DEALLOC_TRANSPORT_DOMAIN (0x817).
     pub struct DeallocTransportDomainOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `create_mkey_in`.
+    /// Input of CREATE_MKEY (0x200).
     pub struct CreateMkeyIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -103,14 +101,14 @@ prm! {
         0x060 [31:0] translations_octword_actual_size: u32,
     }
 
-    /// `create_mkey_out`.
+    /// Output of CREATE_MKEY (0x200).
     pub struct CreateMkeyOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] mkey_index: u32,
     }
 
-    /// `query_mkey_in`.
+    /// Input of QUERY_MKEY (0x201).
     pub struct QueryMkeyIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -118,7 +116,7 @@ prm! {
         0x00c [31:31] pg_access: bool,
     }
 
-    /// `query_mkey_out`.
+    /// Output of QUERY_MKEY (0x201).
     pub struct QueryMkeyOut [0x130] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -127,7 +125,7 @@ prm! {
         0x120 [..] bsf1_klm1_pas_mtt2_3: [u8; 16],
     }
 
-    /// `destroy_mkey_in`.
+    /// Input of DESTROY_MKEY (0x202).
     pub struct DestroyMkeyIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -135,13 +133,13 @@ prm! {
         0x008 [23:0] mkey_index: u32,
     }
 
-    /// `destroy_mkey_out`.
+    /// Output of DESTROY_MKEY (0x202).
     pub struct DestroyMkeyOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `mkc`.
+    /// Memory key context.
     pub struct Mkc [0x40] {
         0x000 [30:30] free: bool,
         0x000 [28:26] access_mode_4_2: u8,

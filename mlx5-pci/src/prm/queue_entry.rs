@@ -59,6 +59,23 @@ prm! {
         0x04 [11:8] error_type: u8,
     }
 
+    /// Event data of GPIO.
+    pub struct EqeGpio [0x1c] {
+        0x08 [63:0] gpio_event: u64,
+    }
+
+    /// Event data of PPS.
+    pub struct EqePps [0x1c] {
+        0x00 [7:0] pin: u8,
+        0x08 [63:0] time_stamp: u64,
+    }
+
+    /// Event data of TEMP_WARN: a bit per sensor.
+    pub struct EqeTempWarning [0x1c] {
+        0x00 [63:0] sensor_warning_msb: u64,
+        0x08 [63:0] sensor_warning_lsb: u64,
+    }
+
     /// Event data of OBJECT_CHANGE.
     pub struct EqeObjChange [0x1c] {
         0x00 [15:0] obj_type: u16,
@@ -125,6 +142,13 @@ prm! {
         0x00 [15:0] stridx: u16,
         0x04 [31:0] byte_cnt: u32,
     }
+
+    /// A mini CQE of sends.
+    pub struct MiniCqe8Send [0x8] {
+        0x00 [31:16] wqe_counter: u16,
+        0x00 [15:8] s_wqe_opcode: u8,
+        0x04 [31:0] byte_cnt: u32,
+    }
 }
 
 codes! {
@@ -136,11 +160,15 @@ codes! {
         SQ_DRAINED = 0x03,
         CQ_ERROR = 0x04,
         WQ_CATAS_ERROR = 0x05,
+        PATH_MIG_FAILED = 0x07,
         INTERNAL_ERROR = 0x08,
         PORT_CHANGE = 0x09,
         CMD = 0x0a,
         PAGE_REQUEST = 0x0b,
+        PAGE_FAULT = 0x0c,
         NIC_VPORT_CHANGE = 0x0d,
+        ESW_FUNCTIONS_CHANGED = 0x0e,
+        VHCA_STATE_CHANGE = 0x0f,
         WQ_INVAL_REQ_ERROR = 0x10,
         WQ_ACCESS_ERROR = 0x11,
         SRQ_CATAS_ERROR = 0x12,
@@ -149,9 +177,14 @@ codes! {
         GPIO = 0x15,
         PORT_MODULE = 0x16,
         TEMP_WARN = 0x17,
+        XRQ_ERROR = 0x18,
         REMOTE_CONFIG = 0x19,
         DB_BF_CONGESTION = 0x1a,
         STALL = 0x1b,
+        DCT_DRAINED = 0x1c,
+        DCT_KEY_VIOLATION = 0x1d,
+        FPGA_ERROR = 0x20,
+        FPGA_QP_ERROR = 0x21,
         GENERAL = 0x22,
         MONITOR_COUNTER = 0x24,
         PPS = 0x25,
@@ -192,5 +225,18 @@ codes! {
         TRANSPORT_RETRY = 0x15,
         RNR_RETRY = 0x16,
         REMOTE_ABORTED = 0x22,
+    }
+}
+
+codes! {
+    /// Subtypes of PORT_CHANGE.
+    pub enum PortChange: u8 {
+        DOWN = 0x1,
+        ACTIVE = 0x4,
+        INITIALIZED = 0x5,
+        LID = 0x6,
+        PKEY = 0x7,
+        GUID = 0x8,
+        CLIENT_REREG = 0x9,
     }
 }

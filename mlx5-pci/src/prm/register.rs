@@ -1,13 +1,11 @@
 //! Access registers: feature masks and the link.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `access_register_in`.
+    /// Input of ACCESS_REG (0x805).
     pub struct AccessRegisterIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -15,19 +13,19 @@ prm! {
         0x00c [31:0] argument: u32,
     }
 
-    /// `access_register_out`.
+    /// Output of ACCESS_REG (0x805).
     pub struct AccessRegisterOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `pcap_reg`.
+    /// PCAP: capability mask of the port (Infiniband).
     pub struct PcapReg [0x14] {
         0x000 [23:16] local_port: u8,
         0x004 [..] port_capability_mask: [u8; 16],
     }
 
-    /// `pcam_reg`.
+    /// PCAM: which port registers there are.
     pub struct PcamReg [0x50] {
         0x000 [23:16] feature_group: u8,
         0x000 [7:0] access_reg_group: u8,
@@ -35,12 +33,10 @@ prm! {
         0x028 [..] enhanced_features: PcamEnhancedFeatures,
     }
 
-    /// `pcam_enhanced_features`.
+    /// Features of port registers.
     pub struct PcamEnhancedFeatures [0x10] {
         0x008 [23:23] fec_100g_per_lane_in_pplm: bool,
         0x008 [12:12] buffer_ownership: bool,
-        0x008 [11:0] resereved_at_54_0: u16,
-        0x00c [31:24] resereved_at_54_1: u8,
         0x00c [23:23] fec_50g_per_lane_in_pplm: bool,
         0x00c [18:18] rx_icrc_encapsulated_counter: bool,
         0x00c [13:13] ptys_extended_ethernet: bool,
@@ -52,7 +48,7 @@ prm! {
         0x00c [0:0] ppcnt_statistical_group: bool,
     }
 
-    /// `pcam_regs_5000_to_507f`.
+    /// Port registers 0x5000 to 0x507f.
     pub struct PcamRegs5000To507f [0x10] {
         0x000 [31:0] port_access_reg_cap_mask_127_to_96: u32,
         0x004 [31:0] port_access_reg_cap_mask_95_to_64: u32,
@@ -67,7 +63,7 @@ prm! {
         0x00c [7:0] port_access_reg_cap_mask_07_to_00: u8,
     }
 
-    /// `mcam_reg`.
+    /// MCAM: which management registers there are.
     pub struct McamReg [0x48] {
         0x000 [23:16] feature_group: u8,
         0x000 [7:0] access_reg_group: u8,
@@ -75,7 +71,7 @@ prm! {
         0x028 [..] enhanced_features: McamEnhancedFeatures,
     }
 
-    /// `mcam_enhanced_features`.
+    /// Features of management registers.
     pub struct McamEnhancedFeatures [0x10] {
         0x008 [15:15] mtutc_freq_adj_units: bool,
         0x008 [14:14] mtutc_time_adjustment_extended_range: bool,
@@ -95,7 +91,7 @@ prm! {
         0x00c [0:0] pcie_performance_group: bool,
     }
 
-    /// `mcam_access_reg`.
+    /// Management registers 0x9000 to 0x907f.
     pub struct McamAccessReg [0x10] {
         0x000 [3:3] mcda: bool,
         0x000 [2:2] mcc: bool,
@@ -118,7 +114,7 @@ prm! {
         0x00c [9:0] regs_9_to_0: u16,
     }
 
-    /// `mcam_access_reg_bits1`.
+    /// Management registers 0x9080 to 0x90ff.
     pub struct McamAccessRegBits1 [0x10] {
         0x000 [31:0] regs_127_to_96: u32,
         0x004 [31:0] regs_95_to_64: u32,
@@ -126,7 +122,7 @@ prm! {
         0x00c [31:0] regs_31_to_0: u32,
     }
 
-    /// `mcam_access_reg_bits2`.
+    /// Management registers 0x9100 to 0x917f.
     pub struct McamAccessRegBits2 [0x10] {
         0x000 [31:3] regs_127_to_99: u32,
         0x000 [2:2] mirc: bool,
@@ -138,7 +134,7 @@ prm! {
         0x00c [31:0] regs_31_to_0: u32,
     }
 
-    /// `mcam_access_reg_bits3`.
+    /// Management registers 0x9180 to 0x91ff.
     pub struct McamAccessRegBits3 [0x10] {
         0x000 [31:0] regs_127_to_96: u32,
         0x004 [31:0] regs_95_to_64: u32,
@@ -148,7 +144,7 @@ prm! {
         0x00c [0:0] mtptm: bool,
     }
 
-    /// `qcam_reg`.
+    /// QCAM: which QoS registers there are.
     pub struct QcamReg [0x48] {
         0x000 [23:16] feature_group: u8,
         0x000 [7:0] access_reg_group: u8,
@@ -156,7 +152,7 @@ prm! {
         0x028 [..] feature_cap: QcamQosFeatureCapMask,
     }
 
-    /// `qcam_access_reg_cap_mask`.
+    /// QoS registers 0x4000 to 0x407f.
     pub struct QcamAccessRegCapMask [0x10] {
         0x000 [31:0] qcam_access_reg_cap_mask_127_to_20_0: u32,
         0x004 [31:0] qcam_access_reg_cap_mask_127_to_20_1: u32,
@@ -170,7 +166,7 @@ prm! {
         0x00c [0:0] qcam_access_reg_cap_mask_0: bool,
     }
 
-    /// `qcam_qos_feature_cap_mask`.
+    /// Features of QoS registers.
     pub struct QcamQosFeatureCapMask [0x10] {
         0x000 [31:0] qcam_qos_feature_cap_mask_127_to_1_0: u32,
         0x004 [31:0] qcam_qos_feature_cap_mask_127_to_1_1: u32,
@@ -179,12 +175,12 @@ prm! {
         0x00c [0:0] qpts_trust_both: bool,
     }
 
-    /// `register_host_endianness`.
+    /// HOST_ENDIANNESS: 0 for little-endian, 0x80 for big-endian.
     pub struct RegisterHostEndianness [0x10] {
         0x000 [31:31] he: bool,
     }
 
-    /// `dtor_reg`.
+    /// DTOR: how long the driver is to wait for what.
     pub struct DtorReg [0x40] {
         0x004 [..] pcie_toggle_to: DefaultTimeout,
         0x014 [..] health_poll_to: DefaultTimeout,
@@ -199,7 +195,7 @@ prm! {
         0x038 [..] reset_unload_to: DefaultTimeout,
     }
 
-    /// `default_timeout`.
+    /// A timeout: value and unit.
     pub struct DefaultTimeout [0x4] {
         0x000 [31:29] to_multiplier: u8,
         0x000 [19:0] to_value: u32,

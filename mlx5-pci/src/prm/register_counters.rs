@@ -1,13 +1,11 @@
 //! PPCNT: port counters.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `ppcnt_reg`.
+    /// PPCNT: a group of counters of the port.
     pub struct PpcntReg [0x100] {
         0x000 [31:24] swid: u8,
         0x000 [23:16] local_port: u8,
@@ -19,7 +17,7 @@ prm! {
         0x008 [..] counter_set: [u8; 248],
     }
 
-    /// `eth_802_3_cntrs_grp_data_layout`.
+    /// PPCNT group 0x0: IEEE 802.3.
     pub struct Eth8023CntrsGrpDataLayout [0xf8] {
         0x000 [31:0] a_frames_transmitted_ok_high: u32,
         0x004 [31:0] a_frames_transmitted_ok_low: u32,
@@ -61,7 +59,7 @@ prm! {
         0x094 [31:0] a_pause_mac_ctrl_frames_transmitted_low: u32,
     }
 
-    /// `eth_2863_cntrs_grp_data_layout`.
+    /// PPCNT group 0x1: RFC 2863.
     pub struct Eth2863CntrsGrpDataLayout [0xf8] {
         0x000 [31:0] if_in_octets_high: u32,
         0x004 [31:0] if_in_octets_low: u32,
@@ -91,7 +89,7 @@ prm! {
         0x064 [31:0] if_out_broadcast_pkts_low: u32,
     }
 
-    /// `eth_2819_cntrs_grp_data_layout`.
+    /// PPCNT group 0x2: RFC 2819.
     pub struct Eth2819CntrsGrpDataLayout [0xf8] {
         0x000 [31:0] ether_stats_drop_events_high: u32,
         0x004 [31:0] ether_stats_drop_events_low: u32,
@@ -137,7 +135,7 @@ prm! {
         0x0a4 [31:0] ether_stats_pkts8192to10239octets_low: u32,
     }
 
-    /// `eth_3635_cntrs_grp_data_layout`.
+    /// PPCNT group 0x3: RFC 3635.
     pub struct Eth3635CntrsGrpDataLayout [0xf8] {
         0x000 [31:0] dot3stats_alignment_errors_high: u32,
         0x004 [31:0] dot3stats_alignment_errors_low: u32,
@@ -173,7 +171,7 @@ prm! {
         0x07c [31:0] dot3out_pause_frames_low: u32,
     }
 
-    /// `eth_extended_cntrs_grp_data_layout`.
+    /// PPCNT group 0x5: Ethernet extended.
     pub struct EthExtendedCntrsGrpDataLayout [0xf8] {
         0x000 [31:0] port_transmit_wait_high: u32,
         0x004 [31:0] port_transmit_wait_low: u32,

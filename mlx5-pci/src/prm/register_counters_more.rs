@@ -1,13 +1,11 @@
 //! PPCNT: counters of priorities and of the physical layer.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `eth_per_prio_grp_data_layout`.
+    /// PPCNT group 0x10: of a priority.
     pub struct EthPerPrioGrpDataLayout [0xf8] {
         0x000 [31:0] rx_octets_high: u32,
         0x004 [31:0] rx_octets_low: u32,
@@ -35,7 +33,7 @@ prm! {
         0x08c [31:0] device_stall_critical_watermark_cnt_low: u32,
     }
 
-    /// `eth_per_tc_prio_grp_data_layout`.
+    /// PPCNT group 0x11: of a traffic class.
     pub struct EthPerTcPrioGrpDataLayout [0xf8] {
         0x000 [31:0] transmit_queue_high: u32,
         0x004 [31:0] transmit_queue_low: u32,
@@ -43,7 +41,7 @@ prm! {
         0x00c [31:0] no_buffer_discard_uc_low: u32,
     }
 
-    /// `eth_per_tc_congest_prio_grp_data_layout`.
+    /// PPCNT group 0x13: congestion of a traffic class.
     pub struct EthPerTcCongestPrioGrpDataLayout [0xf8] {
         0x000 [31:0] wred_discard_high: u32,
         0x004 [31:0] wred_discard_low: u32,
@@ -51,7 +49,7 @@ prm! {
         0x00c [31:0] ecn_marked_tc_low: u32,
     }
 
-    /// `phys_layer_cntrs`.
+    /// PPCNT group 0x12: physical layer.
     pub struct PhysLayerCntrs [0xf8] {
         0x000 [31:0] time_since_last_clear_high: u32,
         0x004 [31:0] time_since_last_clear_low: u32,
@@ -105,7 +103,7 @@ prm! {
         0x0c4 [31:0] successful_recovery_events: u32,
     }
 
-    /// `phys_layer_statistical_cntrs`.
+    /// PPCNT group 0x16: statistics of the physical layer.
     pub struct PhysLayerStatisticalCntrs [0xf8] {
         0x000 [31:0] time_since_last_clear_high: u32,
         0x004 [31:0] time_since_last_clear_low: u32,

@@ -1,19 +1,17 @@
 //! Access registers of the device.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `mtcap_reg`.
+    /// MTCAP: which temperature sensors there are.
     pub struct MtcapReg [0x10] {
         0x000 [6:0] sensor_count: u8,
         0x008 [63:0] sensor_map: u64,
     }
 
-    /// `mtmp_reg`.
+    /// MTMP: a temperature sensor.
     pub struct MtmpReg [0x20] {
         0x000 [11:0] sensor_index: u16,
         0x004 [15:0] temperature: u16,
@@ -27,7 +25,7 @@ prm! {
         0x01c [31:0] sensor_name_lo: u32,
     }
 
-    /// `mcia_reg`.
+    /// MCIA: the EEPROM of the cable module. Linux 6.1 gives the first 64 bytes.
     pub struct MciaReg [0x90] {
         0x000 [31:31] l: bool,
         0x000 [23:16] module: u8,
@@ -39,7 +37,7 @@ prm! {
         0x010 [..] dwords: [u8; 128],
     }
 
-    /// `mfrl_reg`.
+    /// MFRL: reset levels of the firmware.
     pub struct MfrlReg [0x8] {
         0x004 [29:29] pci_sync_for_fw_update_start: bool,
         0x004 [28:27] pci_sync_for_fw_update_resp: u8,
@@ -50,7 +48,7 @@ prm! {
         0x004 [7:0] reset_level: u8,
     }
 
-    /// `mpein_reg`.
+    /// MPEIN: the PCIe link.
     pub struct MpeinReg [0x30] {
         0x000 [29:24] depth: u8,
         0x000 [23:16] pcie_index: u8,
@@ -75,7 +73,7 @@ prm! {
         0x028 [15:0] receiver_detect_result: u16,
     }
 
-    /// `mpcnt_reg`.
+    /// MPCNT: a group of PCIe counters.
     pub struct MpcntReg [0x100] {
         0x000 [23:16] pcie_index: u8,
         0x000 [5:0] grp: u8,
@@ -83,7 +81,7 @@ prm! {
         0x008 [..] counter_set: [u8; 248],
     }
 
-    /// `pcie_perf_cntrs_grp_data_layout`.
+    /// MPCNT group 0x0: PCIe performance.
     pub struct PciePerfCntrsGrpDataLayout [0xf8] {
         0x000 [31:0] life_time_counter_high: u32,
         0x004 [31:0] life_time_counter_low: u32,
@@ -103,7 +101,7 @@ prm! {
         0x03c [31:0] outbound_stalled_writes_events: u32,
     }
 
-    /// `mtpps_reg`.
+    /// MTPPS: a pulse-per-second pin.
     pub struct MtppsReg [0x3c] {
         0x000 [19:16] cap_number_of_pps_pins: u8,
         0x000 [11:8] cap_max_num_of_pps_in_pins: u8,
@@ -131,14 +129,14 @@ prm! {
         0x034 [31:0] enhanced_out_periodic_adjustment: u32,
     }
 
-    /// `mtppse_reg`.
+    /// MTPPSE: events of a pulse-per-second pin.
     pub struct MtppseReg [0x10] {
         0x000 [7:0] pin: u8,
         0x004 [31:31] event_arm: bool,
         0x004 [3:0] event_generation_mode: u8,
     }
 
-    /// `mtutc_reg`.
+    /// MTUTC: sets or slews the real-time clock.
     pub struct MtutcReg [0x1c] {
         0x000 [26:24] freq_adj_units: u8,
         0x000 [20:16] log_max_freq_adjustment: u8,
@@ -149,7 +147,7 @@ prm! {
         0x018 [31:0] time_adjustment: u32,
     }
 
-    /// `mcqi_reg`.
+    /// MCQI: a piece of information on a component of the firmware.
     pub struct McqiReg [0x18] {
         0x000 [31:31] read_pending_component: bool,
         0x000 [15:0] component_index: u16,
@@ -157,10 +155,9 @@ prm! {
         0x00c [31:0] info_size: u32,
         0x010 [31:0] offset: u32,
         0x014 [15:0] data_size: u16,
-        0x018 [..] data: [u8; 0],
     }
 
-    /// `mcqi_cap`.
+    /// Capabilities of a component of the firmware.
     pub struct McqiCap [0x14] {
         0x000 [31:0] supported_info_bitmask: u32,
         0x004 [31:0] component_size: u32,
@@ -174,7 +171,7 @@ prm! {
         0x010 [26:26] match_base_guid_mac: bool,
     }
 
-    /// `mcqi_version`.
+    /// Version of a component of the firmware.
     pub struct McqiVersion [0x7c] {
         0x000 [29:29] build_time_valid: bool,
         0x000 [28:28] user_defined_time_valid: bool,
@@ -186,7 +183,7 @@ prm! {
         0x020 [..] version_string: [u8; 92],
     }
 
-    /// `mcqs_reg`.
+    /// MCQS: status of a component of the firmware.
     pub struct McqsReg [0x10] {
         0x000 [31:31] last_index_flag: bool,
         0x000 [23:16] fw_device: u8,
@@ -198,7 +195,7 @@ prm! {
         0x00c [27:24] last_update_state_changer_host_id: u8,
     }
 
-    /// `mcc_reg`.
+    /// MCC: control of a firmware update.
     pub struct MccReg [0x20] {
         0x000 [27:16] time_elapsed_since_last_cmd: u16,
         0x000 [7:0] instruction: u8,
@@ -212,33 +209,33 @@ prm! {
         0x010 [31:0] component_size: u32,
     }
 
-    /// `mcda_reg`.
+    /// MCDA: data of a firmware update.
     pub struct McdaReg [0x10] {
         0x000 [23:0] update_handle: u32,
         0x004 [31:0] offset: u32,
         0x008 [15:0] size: u16,
     }
 
-    /// `mirc_reg`.
+    /// MIRC: re-activation of the firmware image.
     pub struct MircReg [0x8] {
         0x000 [7:0] status_code: u8,
     }
 
-    /// `mpir_reg`.
+    /// MPIR: the PCIe function of the port.
     pub struct MpirReg [0x10] {
         0x000 [31:31] sdm: bool,
         0x000 [3:0] host_buses: u8,
         0x008 [31:24] local_port: u8,
     }
 
-    /// `mrtc_reg`.
+    /// MRTC: the real-time clock.
     pub struct MrtcReg [0x10] {
         0x000 [31:31] time_synced: bool,
         0x008 [31:0] time_h: u32,
         0x00c [31:0] time_l: u32,
     }
 
-    /// `mtrc_cap`.
+    /// MTRC_CAP: what the firmware tracer can do.
     pub struct MtrcCap [0x80] {
         0x000 [31:31] trace_owner: bool,
         0x000 [30:30] trace_to_memory: bool,
@@ -250,7 +247,7 @@ prm! {
         0x010 [..] string_db_param: [u8; 64],
     }
 
-    /// `mtrc_ctrl`.
+    /// MTRC_CTRL: control of the firmware tracer.
     pub struct MtrcCtrl [0x40] {
         0x000 [31:30] trace_status: u8,
         0x000 [27:27] arm_event: bool,
@@ -259,12 +256,12 @@ prm! {
         0x00c [31:0] current_timestamp31_0: u32,
     }
 
-    /// `mtptm_reg`.
+    /// MTPTM: PCIe precision time measurement.
     pub struct MtptmReg [0x10] {
         0x000 [15:15] psta: bool,
     }
 
-    /// `mtctr_reg`.
+    /// MTCTR: two clocks read at once.
     pub struct MtctrReg [0x18] {
         0x000 [31:24] first_clock_timestamp_request: u8,
         0x000 [23:16] second_clock_timestamp_request: u8,
@@ -272,5 +269,12 @@ prm! {
         0x004 [30:30] second_clock_valid: bool,
         0x008 [63:0] first_clock_timestamp: u64,
         0x010 [63:0] second_clock_timestamp: u64,
+    }
+
+    /// MLCR: the beacon LED.
+    pub struct MlcrReg [0xc] {
+        0x000 [23:16] local_port: u8,
+        0x004 [15:0] beacon_duration: u16,
+        0x008 [15:0] beacon_remain: u16,
     }
 }

@@ -1,13 +1,11 @@
 //! Access registers of the port.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `pmlp_reg`.
+    /// PMLP: lanes of the port.
     pub struct PmlpReg [0x40] {
         0x000 [31:31] rxtx: bool,
         0x000 [23:16] local_port: u8,
@@ -18,14 +16,14 @@ prm! {
         0x010 [31:0] lane3_module_mapping: u32,
     }
 
-    /// `lane_2_module_mapping`.
+    /// The module behind a lane.
     pub struct Lane2ModuleMapping [0x4] {
         0x000 [27:24] rx_lane: u8,
         0x000 [19:16] tx_lane: u8,
         0x000 [7:0] module: u8,
     }
 
-    /// `pmtu_reg`.
+    /// PMTU: the MTU of the port.
     pub struct PmtuReg [0x10] {
         0x000 [23:16] local_port: u8,
         0x004 [31:16] max_mtu: u16,
@@ -33,7 +31,7 @@ prm! {
         0x00c [31:16] oper_mtu: u16,
     }
 
-    /// `ptys_reg`.
+    /// PTYS: link modes of the port.
     pub struct PtysReg [0x40] {
         0x000 [30:30] an_disable_admin: bool,
         0x000 [29:29] an_disable_cap: bool,
@@ -58,7 +56,7 @@ prm! {
         0x030 [31:0] eth_proto_lp_advertise: u32,
     }
 
-    /// `paos_reg`.
+    /// PAOS: administrative and operational state of the port.
     pub struct PaosReg [0x10] {
         0x000 [31:24] swid: u8,
         0x000 [23:16] local_port: u8,
@@ -69,7 +67,7 @@ prm! {
         0x004 [1:0] e: u8,
     }
 
-    /// `pfcc_reg`.
+    /// PFCC: flow control of the port.
     pub struct PfccReg [0x20] {
         0x000 [27:26] buf_ownership: u8,
         0x000 [23:16] local_port: u8,
@@ -91,7 +89,7 @@ prm! {
         0x010 [15:0] device_stall_critical_watermark: u16,
     }
 
-    /// `pude_reg`.
+    /// PUDE: a change of the operational state of the port.
     pub struct PudeReg [0x10] {
         0x000 [31:24] swid: u8,
         0x000 [23:16] local_port: u8,
@@ -99,7 +97,7 @@ prm! {
         0x000 [3:0] oper_status: u8,
     }
 
-    /// `pptb_reg`.
+    /// PPTB: priorities to buffers.
     pub struct PptbReg [0xc] {
         0x000 [29:28] mm: u8,
         0x000 [23:16] local_port: u8,
@@ -112,7 +110,7 @@ prm! {
         0x008 [3:0] untagged_buff: u8,
     }
 
-    /// `pbmc_reg`.
+    /// PBMC: receive buffers.
     pub struct PbmcReg [0x6c] {
         0x000 [23:16] local_port: u8,
         0x004 [31:16] xoff_timer_value: u16,
@@ -122,7 +120,7 @@ prm! {
         0x00c [..] buffer: [u8; 80],
     }
 
-    /// `bufferx_reg`.
+    /// A receive buffer.
     pub struct BufferxReg [0x8] {
         0x000 [25:25] lossy: bool,
         0x000 [24:24] epsb: bool,
@@ -131,7 +129,7 @@ prm! {
         0x004 [15:0] xon_threshold: u16,
     }
 
-    /// `pmaos_reg`.
+    /// PMAOS: state of the module.
     pub struct PmaosReg [0x10] {
         0x000 [23:16] module: u8,
         0x000 [11:8] admin_status: u8,
@@ -141,7 +139,7 @@ prm! {
         0x004 [1:0] e: u8,
     }
 
-    /// `pplm_reg`.
+    /// PPLM: forward error correction.
     pub struct PplmReg [0x50] {
         0x000 [23:16] local_port: u8,
         0x008 [31:24] port_profile_mode: u8,
@@ -179,7 +177,7 @@ prm! {
         0x048 [15:0] fec_override_admin_100g_1x: u16,
     }
 
-    /// `pddr_reg`.
+    /// PDDR: diagnosis of the link.
     pub struct PddrReg [0x100] {
         0x000 [23:16] local_port: u8,
         0x000 [15:14] pnat: u8,
@@ -187,14 +185,14 @@ prm! {
         0x008 [..] page_data: [u8; 248],
     }
 
-    /// `pddr_troubleshooting_page`.
+    /// PDDR page 1: why the link is down.
     pub struct PddrTroubleshootingPage [0xf8] {
         0x000 [15:0] group_opcode: u16,
         0x004 [..] status_opcode: [u8; 4],
         0x00c [..] status_message: [u8; 236],
     }
 
-    /// `sbcam_reg`.
+    /// SBCAM: which shared-buffer registers there are.
     pub struct SbcamReg [0x4c] {
         0x000 [23:16] feature_group: u8,
         0x000 [7:0] access_reg_group: u8,
@@ -209,39 +207,39 @@ prm! {
         0x048 [7:0] cap_max_cpu_ingress_tclass_sb: u8,
     }
 
-    /// `qpts_reg`.
+    /// QPTS: what the priority is taken from, PCP or DSCP.
     pub struct QptsReg [0x8] {
         0x000 [23:16] local_port: u8,
         0x004 [2:0] trust_state: u8,
     }
 
-    /// `qpdpm_reg`.
+    /// QPDPM: DSCP to priorities.
     pub struct QpdpmReg [0x84] {
         0x000 [23:16] local_port: u8,
         0x004 [..] dscp: [u8; 128],
     }
 
-    /// `qpdpm_dscp_reg`.
+    /// The priority of a DSCP.
     pub struct QpdpmDscpReg [0x4] {
         0x000 [31:31] e: bool,
         0x000 [19:16] prio: u8,
     }
 
-    /// `qtct_reg`.
+    /// QTCT: priorities to traffic classes.
     pub struct QtctReg [0x8] {
         0x000 [23:16] port_number: u8,
         0x000 [2:0] prio: u8,
         0x004 [2:0] tclass: u8,
     }
 
-    /// `qetc_reg`.
+    /// QETCR: bandwidth of traffic classes.
     pub struct QetcReg [0x50] {
         0x000 [23:16] port_number: u8,
         0x008 [..] tc_configuration: [u8; 64],
         0x048 [..] global_configuration: EtsGlobalConfigReg,
     }
 
-    /// `ets_tcn_config_reg`.
+    /// Bandwidth of a traffic class.
     pub struct EtsTcnConfigReg [0x8] {
         0x000 [31:31] g: bool,
         0x000 [30:30] b: bool,
@@ -252,14 +250,14 @@ prm! {
         0x004 [7:0] max_bw_value: u8,
     }
 
-    /// `ets_global_config_reg`.
+    /// Bandwidth of the port.
     pub struct EtsGlobalConfigReg [0x8] {
         0x000 [29:29] r: bool,
         0x004 [19:16] max_bw_units: u8,
         0x004 [7:0] max_bw_value: u8,
     }
 
-    /// `pcmr_reg`.
+    /// PCMR: frame check sequences of the port.
     pub struct PcmrReg [0xc] {
         0x000 [23:16] local_port: u8,
         0x004 [31:31] entropy_force_cap: bool,
@@ -274,7 +272,7 @@ prm! {
         0x008 [1:1] fcs_chk: bool,
     }
 
-    /// `dcbx_param`.
+    /// DCBX_PARAM: who negotiates DCBX.
     pub struct DcbxParam [0x40] {
         0x000 [31:31] dcbx_cee_cap: bool,
         0x000 [30:30] dcbx_ieee_cap: bool,
@@ -294,7 +292,7 @@ prm! {
         0x010 [7:0] error: u8,
     }
 
-    /// `sbpr_reg`.
+    /// SBPR: a shared-buffer pool.
     pub struct SbprReg [0x18] {
         0x000 [31:31] desc: bool,
         0x000 [30:30] snap: bool,
@@ -309,7 +307,7 @@ prm! {
         0x014 [23:0] ext_buff_occupancy: u32,
     }
 
-    /// `sbcm_reg`.
+    /// SBCM: the quota of a class in a shared-buffer pool.
     pub struct SbcmReg [0x28] {
         0x000 [31:31] desc: bool,
         0x000 [30:30] snap: bool,
@@ -327,7 +325,7 @@ prm! {
         0x024 [3:0] pool: u8,
     }
 
-    /// `pamp_reg`.
+    /// PAMP: monitoring of packets.
     pub struct PampReg [0x2c] {
         0x000 [23:16] opamp_group: u8,
         0x000 [3:0] opamp_group_type: u8,
@@ -336,19 +334,19 @@ prm! {
         0x008 [..] index_data: [u8; 36],
     }
 
-    /// `plib_reg`.
+    /// PLIB: local port to Infiniband port.
     pub struct PlibReg [0x10] {
         0x000 [23:16] local_port: u8,
         0x000 [7:0] ib_port: u8,
     }
 
-    /// `pmpe_reg`.
+    /// PMPE: a change of the module.
     pub struct PmpeReg [0x10] {
         0x000 [23:16] module: u8,
         0x000 [3:0] module_status: u8,
     }
 
-    /// `pvlc_reg`.
+    /// PVLC: virtual lanes of the port.
     pub struct PvlcReg [0x10] {
         0x000 [23:16] local_port: u8,
         0x004 [3:0] vl_hw_cap: u8,

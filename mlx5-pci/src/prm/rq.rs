@@ -1,14 +1,12 @@
 //! Commands of receive queues, RMP, RQT and TIR.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `create_rq_in`.
+    /// Input of CREATE_RQ (0x908).
     pub struct CreateRqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -16,14 +14,14 @@ prm! {
         0x020 [..] ctx: Rqc,
     }
 
-    /// `create_rq_out`.
+    /// Output of CREATE_RQ (0x908).
     pub struct CreateRqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] rqn: u32,
     }
 
-    /// `modify_rq_in`.
+    /// Input of MODIFY_RQ (0x909).
     pub struct ModifyRqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -34,13 +32,13 @@ prm! {
         0x020 [..] ctx: Rqc,
     }
 
-    /// `modify_rq_out`.
+    /// Output of MODIFY_RQ (0x909).
     pub struct ModifyRqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_rq_in`.
+    /// Input of DESTROY_RQ (0x90a).
     pub struct DestroyRqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -48,27 +46,27 @@ prm! {
         0x008 [23:0] rqn: u32,
     }
 
-    /// `destroy_rq_out`.
+    /// Output of DESTROY_RQ (0x90a).
     pub struct DestroyRqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_rq_in`.
+    /// Input of QUERY_RQ (0x90b).
     pub struct QueryRqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] rqn: u32,
     }
 
-    /// `query_rq_out`.
+    /// Output of QUERY_RQ (0x90b).
     pub struct QueryRqOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x020 [..] rq_context: Rqc,
     }
 
-    /// `create_rmp_in`.
+    /// Input of CREATE_RMP (0x90c).
     pub struct CreateRmpIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -76,14 +74,14 @@ prm! {
         0x020 [..] ctx: Rmpc,
     }
 
-    /// `create_rmp_out`.
+    /// Output of CREATE_RMP (0x90c).
     pub struct CreateRmpOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] rmpn: u32,
     }
 
-    /// `modify_rmp_in`.
+    /// Input of MODIFY_RMP (0x90d).
     pub struct ModifyRmpIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -94,13 +92,13 @@ prm! {
         0x020 [..] ctx: Rmpc,
     }
 
-    /// `modify_rmp_out`.
+    /// Output of MODIFY_RMP (0x90d).
     pub struct ModifyRmpOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_rmp_in`.
+    /// Input of DESTROY_RMP (0x90e).
     pub struct DestroyRmpIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -108,27 +106,27 @@ prm! {
         0x008 [23:0] rmpn: u32,
     }
 
-    /// `destroy_rmp_out`.
+    /// Output of DESTROY_RMP (0x90e).
     pub struct DestroyRmpOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_rmp_in`.
+    /// Input of QUERY_RMP (0x90f).
     pub struct QueryRmpIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] rmpn: u32,
     }
 
-    /// `query_rmp_out`.
+    /// Output of QUERY_RMP (0x90f).
     pub struct QueryRmpOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x020 [..] rmp_context: Rmpc,
     }
 
-    /// `rmp_bitmask`.
+    /// What MODIFY_RMP changes.
     pub struct RmpBitmask [0x8] {
         0x004 [0:0] lwm: bool,
     }

@@ -1,14 +1,12 @@
 //! Commands of send queues and TIS.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `create_sq_in`.
+    /// Input of CREATE_SQ (0x904).
     pub struct CreateSqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -16,14 +14,14 @@ prm! {
         0x020 [..] ctx: Sqc,
     }
 
-    /// `create_sq_out`.
+    /// Output of CREATE_SQ (0x904).
     pub struct CreateSqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] sqn: u32,
     }
 
-    /// `modify_sq_in`.
+    /// Input of MODIFY_SQ (0x905).
     pub struct ModifySqIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -34,13 +32,13 @@ prm! {
         0x020 [..] ctx: Sqc,
     }
 
-    /// `modify_sq_out`.
+    /// Output of MODIFY_SQ (0x905).
     pub struct ModifySqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_sq_in`.
+    /// Input of DESTROY_SQ (0x906).
     pub struct DestroySqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -48,27 +46,27 @@ prm! {
         0x008 [23:0] sqn: u32,
     }
 
-    /// `destroy_sq_out`.
+    /// Output of DESTROY_SQ (0x906).
     pub struct DestroySqOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_sq_in`.
+    /// Input of QUERY_SQ (0x907).
     pub struct QuerySqIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] sqn: u32,
     }
 
-    /// `query_sq_out`.
+    /// Output of QUERY_SQ (0x907).
     pub struct QuerySqOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x020 [..] sq_context: Sqc,
     }
 
-    /// `create_tis_in`.
+    /// Input of CREATE_TIS (0x912).
     pub struct CreateTisIn [0xc0] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -76,14 +74,14 @@ prm! {
         0x020 [..] ctx: Tisc,
     }
 
-    /// `create_tis_out`.
+    /// Output of CREATE_TIS (0x912).
     pub struct CreateTisOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] tisn: u32,
     }
 
-    /// `modify_tis_in`.
+    /// Input of MODIFY_TIS (0x913).
     pub struct ModifyTisIn [0xc0] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -93,13 +91,13 @@ prm! {
         0x020 [..] ctx: Tisc,
     }
 
-    /// `modify_tis_out`.
+    /// Output of MODIFY_TIS (0x913).
     pub struct ModifyTisOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_tis_in`.
+    /// Input of DESTROY_TIS (0x914).
     pub struct DestroyTisIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -107,27 +105,27 @@ prm! {
         0x008 [23:0] tisn: u32,
     }
 
-    /// `destroy_tis_out`.
+    /// Output of DESTROY_TIS (0x914).
     pub struct DestroyTisOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_tis_in`.
+    /// Input of QUERY_TIS (0x915).
     pub struct QueryTisIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] tisn: u32,
     }
 
-    /// `query_tis_out`.
+    /// Output of QUERY_TIS (0x915).
     pub struct QueryTisOut [0xb0] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x010 [..] tis_context: Tisc,
     }
 
-    /// `modify_tis_bitmask`.
+    /// What MODIFY_TIS changes.
     pub struct ModifyTisBitmask [0x8] {
         0x004 [2:2] lag_tx_port_affinity: bool,
         0x004 [1:1] strict_lag_tx_port_affinity: bool,

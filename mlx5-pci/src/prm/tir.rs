@@ -1,14 +1,12 @@
 //! Commands of RQT and TIR.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use super::*;
 use crate::prm;
 
 prm! {
-    /// `create_rqt_in`.
+    /// Input of CREATE_RQT (0x916).
     pub struct CreateRqtIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -16,14 +14,14 @@ prm! {
         0x020 [..] rqt_context: Rqtc,
     }
 
-    /// `create_rqt_out`.
+    /// Output of CREATE_RQT (0x916).
     pub struct CreateRqtOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x008 [23:0] rqtn: u32,
     }
 
-    /// `modify_rqt_in`.
+    /// Input of MODIFY_RQT (0x917).
     pub struct ModifyRqtIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -33,13 +31,13 @@ prm! {
         0x020 [..] ctx: Rqtc,
     }
 
-    /// `modify_rqt_out`.
+    /// Output of MODIFY_RQT (0x917).
     pub struct ModifyRqtOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_rqt_in`.
+    /// Input of DESTROY_RQT (0x918).
     pub struct DestroyRqtIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -47,27 +45,27 @@ prm! {
         0x008 [23:0] rqtn: u32,
     }
 
-    /// `destroy_rqt_out`.
+    /// Output of DESTROY_RQT (0x918).
     pub struct DestroyRqtOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_rqt_in`.
+    /// Input of QUERY_RQT (0x919).
     pub struct QueryRqtIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] rqtn: u32,
     }
 
-    /// `query_rqt_out`.
+    /// Output of QUERY_RQT (0x919).
     pub struct QueryRqtOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x020 [..] rqt_context: Rqtc,
     }
 
-    /// `create_tir_in`.
+    /// Input of CREATE_TIR (0x900).
     pub struct CreateTirIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -75,7 +73,7 @@ prm! {
         0x020 [..] ctx: Tirc,
     }
 
-    /// `create_tir_out`.
+    /// Output of CREATE_TIR (0x900).
     pub struct CreateTirOut [0x10] {
         0x000 [31:24] status: u8,
         0x000 [23:0] icm_address_63_40: u32,
@@ -85,7 +83,7 @@ prm! {
         0x00c [31:0] icm_address_31_0: u32,
     }
 
-    /// `modify_tir_in`.
+    /// Input of MODIFY_TIR (0x901).
     pub struct ModifyTirIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -95,13 +93,13 @@ prm! {
         0x020 [..] ctx: Tirc,
     }
 
-    /// `modify_tir_out`.
+    /// Output of MODIFY_TIR (0x901).
     pub struct ModifyTirOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `destroy_tir_in`.
+    /// Input of DESTROY_TIR (0x902).
     pub struct DestroyTirIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x000 [15:0] uid: u16,
@@ -109,35 +107,46 @@ prm! {
         0x008 [23:0] tirn: u32,
     }
 
-    /// `destroy_tir_out`.
+    /// Output of DESTROY_TIR (0x902).
     pub struct DestroyTirOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_tir_in`.
+    /// Input of QUERY_TIR (0x903).
     pub struct QueryTirIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x008 [23:0] tirn: u32,
     }
 
-    /// `query_tir_out`.
+    /// Output of QUERY_TIR (0x903).
     pub struct QueryTirOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x020 [..] tir_context: Tirc,
     }
 
-    /// `rqt_bitmask`.
+    /// What MODIFY_RQT changes.
     pub struct RqtBitmask [0x8] {
         0x004 [0:0] rqn_list: bool,
     }
 
-    /// `modify_tir_bitmask`.
+    /// What MODIFY_TIR changes.
     pub struct ModifyTirBitmask [0x8] {
         0x004 [4:4] self_lb_en: bool,
         0x004 [2:2] hash: bool,
         0x004 [0:0] packet_merge: bool,
+    }
+
+    /// An RQ in the list of an RQ table.
+    pub struct RqNum [0x4] {
+        0x000 [23:0] rq_num: u32,
+    }
+
+    /// An RQ and its function in the list of an RQ table.
+    pub struct RqVhca [0x8] {
+        0x000 [23:0] rq_num: u32,
+        0x004 [15:0] rq_vhca_id: u16,
     }
 }

@@ -1,13 +1,11 @@
 //! Virtual ports.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `query_nic_vport_context_in`.
+    /// Input of QUERY_NIC_VPORT_CONTEXT (0x754).
     pub struct QueryNicVportContextIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -16,14 +14,14 @@ prm! {
         0x00c [26:24] allowed_list_type: u8,
     }
 
-    /// `query_nic_vport_context_out`.
+    /// Output of QUERY_NIC_VPORT_CONTEXT (0x754).
     pub struct QueryNicVportContextOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x010 [..] nic_vport_context: NicVportContext,
     }
 
-    /// `modify_nic_vport_context_in`.
+    /// Input of MODIFY_NIC_VPORT_CONTEXT (0x755).
     pub struct ModifyNicVportContextIn [0x200] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -33,13 +31,13 @@ prm! {
         0x100 [..] nic_vport_context: NicVportContext,
     }
 
-    /// `modify_nic_vport_context_out`.
+    /// Output of MODIFY_NIC_VPORT_CONTEXT (0x755).
     pub struct ModifyNicVportContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_vport_state_in`.
+    /// Input of QUERY_VPORT_STATE (0x750).
     pub struct QueryVportStateIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -47,7 +45,7 @@ prm! {
         0x008 [15:0] vport_number: u16,
     }
 
-    /// `query_vport_state_out`.
+    /// Output of QUERY_VPORT_STATE (0x750).
     pub struct QueryVportStateOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -55,7 +53,7 @@ prm! {
         0x00c [3:0] state: u8,
     }
 
-    /// `modify_vport_state_in`.
+    /// Input of MODIFY_VPORT_STATE (0x751).
     pub struct ModifyVportStateIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -64,13 +62,13 @@ prm! {
         0x00c [7:4] admin_state: u8,
     }
 
-    /// `modify_vport_state_out`.
+    /// Output of MODIFY_VPORT_STATE (0x751).
     pub struct ModifyVportStateOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_esw_vport_context_in`.
+    /// Input of QUERY_ESW_VPORT_CONTEXT (0x752).
     pub struct QueryEswVportContextIn [0x10] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -78,14 +76,14 @@ prm! {
         0x008 [15:0] vport_number: u16,
     }
 
-    /// `query_esw_vport_context_out`.
+    /// Output of QUERY_ESW_VPORT_CONTEXT (0x752).
     pub struct QueryEswVportContextOut [0x110] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
         0x010 [..] esw_vport_context: EswVportContext,
     }
 
-    /// `modify_esw_vport_context_in`.
+    /// Input of MODIFY_ESW_VPORT_CONTEXT (0x753).
     pub struct ModifyEswVportContextIn [0x110] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -95,13 +93,13 @@ prm! {
         0x010 [..] esw_vport_context: EswVportContext,
     }
 
-    /// `modify_esw_vport_context_out`.
+    /// Output of MODIFY_ESW_VPORT_CONTEXT (0x753).
     pub struct ModifyEswVportContextOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `set_l2_table_entry_in`.
+    /// Input of SET_L2_TABLE_ENTRY (0x829).
     pub struct SetL2TableEntryIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
@@ -113,20 +111,20 @@ prm! {
         0x020 [..] mac_address: MacAddressLayout,
     }
 
-    /// `set_l2_table_entry_out`.
+    /// Output of SET_L2_TABLE_ENTRY (0x829).
     pub struct SetL2TableEntryOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `query_l2_table_entry_in`.
+    /// Input of QUERY_L2_TABLE_ENTRY (0x82a).
     pub struct QueryL2TableEntryIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x014 [23:0] table_index: u32,
     }
 
-    /// `query_l2_table_entry_out`.
+    /// Output of QUERY_L2_TABLE_ENTRY (0x82a).
     pub struct QueryL2TableEntryOut [0x40] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
@@ -135,20 +133,20 @@ prm! {
         0x020 [..] mac_address: MacAddressLayout,
     }
 
-    /// `delete_l2_table_entry_in`.
+    /// Input of DELETE_L2_TABLE_ENTRY (0x82b).
     pub struct DeleteL2TableEntryIn [0x40] {
         0x000 [31:16] opcode: u16,
         0x004 [15:0] op_mod: u16,
         0x014 [23:0] table_index: u32,
     }
 
-    /// `delete_l2_table_entry_out`.
+    /// Output of DELETE_L2_TABLE_ENTRY (0x82b).
     pub struct DeleteL2TableEntryOut [0x10] {
         0x000 [31:24] status: u8,
         0x004 [31:0] syndrome: u32,
     }
 
-    /// `nic_vport_context`.
+    /// NIC vport context, without the list of addresses or VLANs behind it.
     pub struct NicVportContext [0x100] {
         0x000 [26:24] min_wqe_inline_mode: u8,
         0x000 [2:2] disable_mc_local_lb: bool,
@@ -177,7 +175,7 @@ prm! {
         0x0f4 [..] permanent_address: MacAddressLayout,
     }
 
-    /// `modify_nic_vport_field_select`.
+    /// What MODIFY_NIC_VPORT_CONTEXT changes.
     pub struct ModifyNicVportFieldSelect [0x4] {
         0x000 [13:13] affiliation: bool,
         0x000 [11:11] disable_uc_local_lb: bool,
@@ -193,13 +191,13 @@ prm! {
         0x000 [1:1] roce_en: bool,
     }
 
-    /// `mac_address_layout`.
+    /// A MAC address in the list of a vport.
     pub struct MacAddressLayout [0x8] {
         0x000 [15:0] mac_addr_47_32: u16,
         0x004 [31:0] mac_addr_31_0: u32,
     }
 
-    /// `esw_vport_context`.
+    /// E-switch vport context.
     pub struct EswVportContext [0x100] {
         0x000 [31:31] fdb_to_vport_reg_c: bool,
         0x000 [28:28] vport_svlan_strip: bool,
@@ -217,7 +215,7 @@ prm! {
         0x0f8 [63:0] sw_steering_vport_icm_address_tx: u64,
     }
 
-    /// `esw_vport_context_fields_select`.
+    /// What MODIFY_ESW_VPORT_CONTEXT changes.
     pub struct EswVportContextFieldsSelect [0x4] {
         0x000 [4:4] fdb_to_vport_reg_c_id: bool,
         0x000 [3:3] vport_cvlan_insert: bool,
@@ -226,7 +224,7 @@ prm! {
         0x000 [0:0] vport_svlan_strip: bool,
     }
 
-    /// `vlan_layout`.
+    /// A VLAN in the list of a vport.
     pub struct VlanLayout [0x8] {
         0x000 [11:0] vlan: u16,
     }

@@ -1,13 +1,11 @@
 //! Work queues, RQ tables and transport interface objects: contexts.
 //!
-//! Offsets and names are those of the programmer's reference as Linux's driver has them.
-
-#![allow(missing_docs)]
+//! Offsets and names are those of the programmer's reference as Linux 6.12's `mlx5_ifc.h` has them.
 
 use crate::prm;
 
 prm! {
-    /// `wq`.
+    /// The work queue in the context of an SQ, RQ or RMP.
     pub struct Wq [0xc0] {
         0x000 [31:28] wq_type: u8,
         0x000 [27:27] wq_signature: bool,
@@ -43,7 +41,7 @@ prm! {
         0x03c [3:0] log_headers_buffer_entry_num: u8,
     }
 
-    /// `sqc`.
+    /// Send queue context.
     pub struct Sqc [0xf0] {
         0x000 [31:31] rlky: bool,
         0x000 [30:30] cd_master: bool,
@@ -69,7 +67,7 @@ prm! {
         0x030 [..] wq: Wq,
     }
 
-    /// `rqc`.
+    /// Receive queue context.
     pub struct Rqc [0xf0] {
         0x000 [31:31] rlky: bool,
         0x000 [30:30] delay_drop_en: bool,
@@ -92,14 +90,14 @@ prm! {
         0x030 [..] wq: Wq,
     }
 
-    /// `rmpc`.
+    /// Receive memory pool context.
     pub struct Rmpc [0xf0] {
         0x000 [23:20] state: u8,
         0x004 [31:31] basic_cyclic_rcv_wqe: bool,
         0x030 [..] wq: Wq,
     }
 
-    /// `tisc`.
+    /// Transport interface send context.
     pub struct Tisc [0xa0] {
         0x000 [31:31] strict_lag_tx_port_affinity: bool,
         0x000 [30:30] tls_en: bool,
@@ -110,7 +108,7 @@ prm! {
         0x02c [23:0] pd: u32,
     }
 
-    /// `tirc`.
+    /// Transport interface receive context.
     pub struct Tirc [0xf0] {
         0x004 [31:28] disp_type: u8,
         0x004 [27:27] tls_en: bool,
@@ -129,7 +127,7 @@ prm! {
         0x054 [..] rx_hash_field_selector_inner: RxHashFieldSelect,
     }
 
-    /// `rqtc`.
+    /// Receive queue table context, without the list of queues behind it.
     pub struct Rqtc [0xf0] {
         0x014 [26:24] list_q_type: u8,
         0x014 [15:0] rqt_max_size: u16,
@@ -137,7 +135,7 @@ prm! {
         0x018 [15:0] rqt_actual_size: u16,
     }
 
-    /// `rx_hash_field_select`.
+    /// What receive-side scaling hashes.
     pub struct RxHashFieldSelect [0x4] {
         0x000 [31:31] l3_prot_type: bool,
         0x000 [30:30] l4_prot_type: bool,

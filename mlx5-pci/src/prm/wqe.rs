@@ -49,6 +49,12 @@ prm! {
         0x08 [63:0] addr: u64,
     }
 
+    /// Head of inline data in place of a data segment; bit 31 is set.
+    pub struct WqeInlineSeg [0x4] {
+        0x00 [31:31] inline: bool,
+        0x00 [30:0] byte_count: u32,
+    }
+
     /// Control segment of ACCESS_ASO.
     pub struct WqeAsoCtrlSeg [0x30] {
         0x00 [31:0] va_h: u32,
@@ -80,6 +86,27 @@ prm! {
         0x08 [63:0] mkey_mask: u64,
         0x10 [31:0] xlt_offset_47_16: u32,
     }
+
+    /// An indirect entry of a memory key: a range of another one.
+    pub struct Klm [0x10] {
+        0x00 [31:0] byte_count: u32,
+        0x04 [31:0] key: u32,
+        0x08 [63:0] va: u64,
+    }
+
+    /// An indirect entry of a memory key whose entries have one size.
+    pub struct Ksm [0x10] {
+        0x04 [31:0] key: u32,
+        0x08 [63:0] va: u64,
+    }
+
+    /// A page of a memory key.
+    pub struct Mtt [0x8] {
+        0x00 [31:0] ptag_h: u32,
+        0x04 [31:8] ptag_l: u32,
+        0x04 [1:1] wr_en: bool,
+        0x04 [0:0] rd_en: bool,
+    }
 }
 
 codes! {
@@ -93,10 +120,19 @@ codes! {
         SEND_IMM = 0x0b,
         LSO = 0x0e,
         RDMA_READ = 0x10,
+        ATOMIC_CS = 0x11,
+        ATOMIC_FA = 0x12,
+        ATOMIC_MASKED_CS = 0x14,
+        ATOMIC_MASKED_FA = 0x15,
+        BIND_MW = 0x18,
+        CONFIG_CMD = 0x1f,
         SET_PSV = 0x20,
         GET_PSV = 0x21,
+        CHECK_PSV = 0x22,
         DUMP = 0x23,
         UMR = 0x25,
+        RGET_PSV = 0x26,
+        RCHECK_PSV = 0x27,
         ENHANCED_MPSW = 0x29,
         FLOW_TBL_ACCESS = 0x2c,
         ACCESS_ASO = 0x2d,

@@ -3,8 +3,8 @@
 use crate::command::{Command, Stage, command};
 use crate::{Check, Device, Memory, Refusal};
 use mlx5_pci::prm::{
-    CmdStatus, DisableHcaIn, EnableHcaIn, QueryAdapterOut, QueryIssiOut, QuerySpecialContextsOut, SetIssiIn,
-    TeardownHcaIn, TeardownHcaOut,
+    CmdStatus, DisableHcaIn, EnableHcaIn, QueryAdapterOut, QueryAdapterParamBlock, QueryIssiOut,
+    QuerySpecialContextsOut, SetIssiIn, TeardownHcaIn, TeardownHcaOut,
 };
 
 /// Bit n says that ISSI n is supported: only 1 is, which every driver since ConnectX-4 uses.
@@ -122,14 +122,17 @@ fn teardown(device: &mut Device, _: &dyn Memory, input: &[u8], output: &mut [u8]
 }
 
 fn query_adapter(device: &mut Device, _: &dyn Memory, _: &[u8], output: &mut [u8]) -> Result<(), Refusal> {
-    let psid = device.profile.identity().board.clone();
-    output[..QueryAdapterOut::SIZE].copy_from_slice(QueryAdapterOut::default().as_bytes());
-    // query_adapter_struct at 0x10: ieee_vendor_id, vsd_vendor_id, vsd (208 bytes; the PSID ends it).
-    output[0x12..0x14].copy_from_slice(&0x02c9u16.to_be_bytes());
-    output[0x1a..0x1c].copy_from_slice(&VSD_VENDOR.to_be_bytes());
-    let place = &mut output[0xf0..0x100];
-    let length = psid.len().min(place.len());
-    place[..length].copy_from_slice(&psid.as_bytes()[..length]);
+    let board = device.profile.identity().board.as_bytes();
+    let mut psid = [0; 16];
+    let length = board.len().min(psid.len());
+    psid[..length].copy_from_slice(&board[..length]);
+    let adapter = QueryAdapterParamBlock::build()
+        .ieee_vendor_id(0x02c9)
+        .vsd_vendor_id(VSD_VENDOR)
+        .vsd_contd_psid(&psid)
+        .done();
+    let answer = QueryAdapterOut::build().query_adapter_struct(&adapter).done();
+    output[..QueryAdapterOut::SIZE].copy_from_slice(answer.as_bytes());
     Ok(())
 }
 
