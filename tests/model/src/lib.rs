@@ -29,6 +29,7 @@ mod outbox;
 mod pages;
 mod pci;
 mod refusal;
+pub mod snapshot;
 pub mod trace;
 
 pub use device::Device;

@@ -2,7 +2,8 @@
 
 use crate::Refusal;
 use crate::trace::Exchange;
-use std::collections::VecDeque;
+use mlx5_pci::prm::CmdStatus;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Lines that are kept; older ones are counted and forgotten.
 const KEEP: usize = 10_000;
@@ -28,7 +29,8 @@ pub struct Log {
     notes: VecDeque<String>,
     exchanges: Vec<Exchange>,
     tracing: bool,
-    commands: std::collections::BTreeMap<u16, u64>,
+    commands: BTreeMap<u16, u64>,
+    statuses: BTreeMap<(u16, u8), u64>,
 }
 
 impl Log {
@@ -62,6 +64,12 @@ impl Log {
         self.commands.iter().map(|(opcode, count)| (*opcode, *count))
     }
 
+    /// How often commands with `opcode` were refused with each status.
+    pub fn statuses(&self, opcode: u16) -> impl Iterator<Item = (CmdStatus, u64)> + '_ {
+        let statuses = self.statuses.range((opcode, 0)..=(opcode, u8::MAX));
+        statuses.map(|((_, status), count)| (CmdStatus(*status), *count))
+    }
+
     /// Forgets refusals, notes and exchanges.
     pub fn clear(&mut self) {
         let tracing = self.tracing;
@@ -69,6 +77,7 @@ impl Log {
     }
 
     pub(crate) fn refuse(&mut self, opcode: u16, number: u32, refusal: Refusal) {
+        *self.statuses.entry((opcode, refusal.status.0)).or_default() += 1;
         self.push(Refused { opcode, what: "command", number, refusal });
     }
 

@@ -15,6 +15,7 @@ mod key;
 mod limits;
 mod object;
 mod sequence;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ mod l2;
 mod module;
 mod qos;
 mod registers;
+mod snapshot;
 mod traffic;
 mod vport;
 

@@ -67,6 +67,22 @@ impl Eq {
     fn pending(&self) -> u32 {
         self.producer.wrapping_sub(self.consumer) & COUNTER
     }
+
+    /// What views show of it.
+    pub(super) fn snapshot(&self, number: u32) -> crate::snapshot::Queue {
+        crate::snapshot::Queue {
+            kind: Kind::Eq,
+            number,
+            state: match self.health {
+                Health::WriteFailure => "overflow",
+                Health::Ok if self.armed => "armed",
+                Health::Ok => "ready",
+            },
+            size: self.ring.size(),
+            counter: self.producer & COUNTER,
+            pending: Some(self.pending()),
+        }
+    }
 }
 
 /// CREATE_EQ.

@@ -18,6 +18,7 @@ mod rmp;
 mod rq;
 mod rqt;
 mod send;
+mod snapshot;
 mod sq;
 mod tir;
 mod tis;

@@ -46,6 +46,11 @@ impl Default for Counters {
 }
 
 impl Counters {
+    /// How many are allocated.
+    pub(super) fn len(&self) -> usize {
+        self.used as usize
+    }
+
     fn alloc(&mut self, size: u32, limit: u32) -> Option<u32> {
         self.used.checked_add(size).filter(|used| *used <= limit)?;
         let base = self.gap(self.next, size).or_else(|| self.gap(FIRST, size))?;

@@ -12,6 +12,7 @@ use super::table_type::TableType;
 use crate::objects::Kind;
 use crate::packet::dwords;
 use crate::{Check, Device, Memory, Refusal};
+use core::cell::Cell;
 use mlx5_pci::prm::{
     CmdStatus, DeleteFteIn, DestFormatStruct, FlowContext, FlowCounterList, QueryFteIn, QueryFteOut,
     SetFteIn, reserved_bit,
@@ -46,6 +47,8 @@ pub(super) struct Entry {
     pub(super) serial: u32,
     /// What it does.
     pub(super) plan: Arc<Plan>,
+    /// Packets that it has matched, for those who watch.
+    pub(super) hits: Cell<u64>,
 }
 
 fn index_out_of_range() -> Refusal {
@@ -111,7 +114,7 @@ fn store(
             entry.serial
         }
         None => {
-            group.entries.insert(index, value, Entry { serial: fresh, plan });
+            group.entries.insert(index, value, Entry { serial: fresh, plan, hits: Cell::new(0) });
             device.steering.next_entry = fresh.wrapping_add(1);
             fresh
         }

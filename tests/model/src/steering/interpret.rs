@@ -120,6 +120,7 @@ impl Device {
             }
             return;
         };
+        entry.hits.set(entry.hits.get() + 1);
         let plan = Arc::clone(&entry.plan);
         for counter in &plan.counters {
             self.steering.counters.count(*counter, traveller.packet.bytes.len());

@@ -100,6 +100,11 @@ impl Entries {
         self.by_index.get_mut(&index).map(|(_, entry)| entry)
     }
 
+    /// All of them by flow index.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.by_index.iter().map(|(index, (_, entry))| (*index, entry))
+    }
+
     /// What the entry at `index` matches.
     pub(super) fn value(&self, index: u32) -> Option<Param> {
         self.by_index.get(&index).map(|(key, _)| self.mask.spread(key))

@@ -18,6 +18,7 @@ mod matcher;
 mod modify;
 mod reformat;
 mod rewrite;
+mod snapshot;
 mod table;
 mod table_type;
 mod tunnel;

@@ -85,6 +85,12 @@ impl Reformat {
         }
     }
 
+    /// The SPI of the ESP header that it puts on.
+    pub(super) fn spi(&self) -> Option<u32> {
+        let esp = self.data.last_chunk::<ESP>().filter(|_| self.crypto_action() == CRYPTO_ENCRYPT)?;
+        esp.first_chunk().map(|spi| u32::from_be_bytes(*spi))
+    }
+
     /// Whether tables need `reformat_en` for it: everything but ESP in transport mode.
     pub(super) fn changes_layers(&self) -> bool {
         self.crypto_action() == 0 || matches!(self.kind, L2_TO_L3_ESP_TUNNEL | L3_ESP_TUNNEL_TO_L2)

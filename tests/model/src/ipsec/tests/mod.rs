@@ -6,6 +6,7 @@ mod lifetime;
 mod objects;
 mod packets;
 mod sequence;
+mod snapshot;
 
 use super::Crypto;
 use super::object::{MODE_INC_SN, MODE_REPLAY_PROTECTION};

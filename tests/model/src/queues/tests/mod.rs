@@ -10,4 +10,5 @@ mod refusals;
 mod refusals_receive;
 mod rig;
 mod send;
+mod snapshot;
 mod striding;

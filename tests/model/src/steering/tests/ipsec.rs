@@ -21,11 +21,11 @@ const REG_B: u16 = 0x50;
 const REG_C_2: u16 = 0x53;
 const REG_C_4: u16 = 0x55;
 
-const SPI: u32 = 0x1001;
+pub(super) const SPI: u32 = 0x1001;
 const REQID: u32 = 7;
 
 /// How ESP is put on and taken off, and how much longer the packet gets.
-struct Variant {
+pub(super) struct Variant {
     name: &'static str,
     add: (u8, Vec<u8>),
     remove: (u8, Vec<u8>),
@@ -39,7 +39,7 @@ fn spi_data(before: &[u8]) -> Vec<u8> {
     [before, &SPI.to_be_bytes(), &[0; 12]].concat()
 }
 
-fn variants() -> [Variant; 3] {
+pub(super) fn variants() -> [Variant; 3] {
     let plain = |spi, protocol| {
         param!(
             outer_headers: FteMatchSetLyr24 { ip_version: 4, ip_protocol: protocol },
@@ -140,13 +140,13 @@ fn sa_table(bench: &mut Bench, kind: u8, level: u8) -> u32 {
 }
 
 /// Sending: policy → SA → status.
-struct Sending {
+pub(super) struct Sending {
     bypassed: u32,
     encrypted: u32,
     left: u32,
 }
 
-fn sending(bench: &mut Bench, variant: &Variant) -> Sending {
+pub(super) fn sending(bench: &mut Bench, variant: &Variant) -> Sending {
     let (policy, sa, status) =
         (bench.table(NIC_TX, 0, 2), sa_table(bench, NIC_TX, 1), bench.table(NIC_TX, 2, 0));
     bench.root(NIC_TX, policy);
@@ -188,7 +188,7 @@ fn sending(bench: &mut Bench, variant: &Variant) -> Sending {
 }
 
 /// Receiving: SA → status → what a TTC would do with the plain packet. The counters of its verdicts.
-struct Receiving {
+pub(super) struct Receiving {
     sa: u32,
     auth: u32,
     replay: u32,
@@ -198,7 +198,7 @@ struct Receiving {
     other: u32,
 }
 
-fn receiving(bench: &mut Bench, variant: &Variant) -> Receiving {
+pub(super) fn receiving(bench: &mut Bench, variant: &Variant) -> Receiving {
     let (sa, status, end) =
         (sa_table(bench, NIC_RX, 1), bench.table(NIC_RX, 2, 3), bench.table(NIC_RX, 3, 1));
     bench.root(NIC_RX, sa);
@@ -248,7 +248,7 @@ fn receiving(bench: &mut Bench, variant: &Variant) -> Receiving {
 }
 
 /// What the sender put on the wire.
-fn on_the_wire(bench: &mut Bench, packet: Transit) -> Vec<u8> {
+pub(super) fn on_the_wire(bench: &mut Bench, packet: Transit) -> Vec<u8> {
     bench.send(packet);
     let taps = core::mem::take(&mut bench.device.out.taps);
     taps.into_iter().find(|tap| tap.side == Side::Wire && tap.outbound).expect("an encrypted packet").frame

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 fn entry(serial: u32) -> Entry {
-    Entry { serial, plan: Arc::new(Plan::default()) }
+    Entry { serial, plan: Arc::new(Plan::default()), hits: Default::default() }
 }
 
 /// A parameter with few bits in few dwords, so that values meet.

@@ -6,6 +6,7 @@ mod entries;
 mod ipsec;
 mod lookup;
 mod rewriting;
+mod snapshot;
 mod stories;
 mod tables;
 mod tunnels;
