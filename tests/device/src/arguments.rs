@@ -18,7 +18,8 @@ options:
   --control PATH                     a socket that takes commands, one a line; `help` says which
   --pcap-dir DIR                     captures from the start: A-host.pcap, A-wire.pcap, wire0.pcap …
   --trace-dir DIR                    every firmware command, written to A.trace … at the end
-  --view                             a live view of every device
+  --view                             a live view of every device on standard output
+  --note TEXT                        a line above the view; may be given again
   --verbose                          says who connects and leaves";
 
 /// One device.
@@ -54,6 +55,8 @@ pub struct Arguments {
     pub pcap_dir: Option<PathBuf>,
     pub trace_dir: Option<PathBuf>,
     pub view: bool,
+    /// Lines above the view.
+    pub notes: Vec<String>,
     pub verbose: bool,
     pub help: bool,
 }
@@ -139,6 +142,7 @@ impl Arguments {
                 "--pcap-dir" => arguments.pcap_dir = Some(PathBuf::from(value("a directory")?)),
                 "--trace-dir" => arguments.trace_dir = Some(PathBuf::from(value("a directory")?)),
                 "--view" => arguments.view = true,
+                "--note" => arguments.notes.push(value("a line of text")?),
                 "--verbose" => arguments.verbose = true,
                 "--help" | "-h" => arguments.help = true,
                 _ => {
@@ -146,7 +150,7 @@ impl Arguments {
                     return Err(Mistake::new(
                         found,
                         "--profile, --socket, --mac, --wire, --control, --pcap-dir, --trace-dir, --view, \
-                         --verbose, --help",
+                         --note, --verbose, --help",
                     ));
                 }
             }
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn two_devices_and_a_wire() {
         let line = "--profile cx7 --socket a.sock --profile my.toml --mac 02:00:00:00:0a:0B --socket b.sock \
-                    --wire 0:B --pcap-dir p --control c --trace-dir t --view";
+                    --wire 0:B --pcap-dir p --control c --trace-dir t --view --note n";
         let arguments = parse(line).unwrap();
         let device = |profile: &str, socket: &str, mac| DeviceArguments {
             profile: profile.into(),
@@ -255,6 +259,7 @@ mod tests {
         assert_eq!(arguments.devices[1], device("my.toml", "b.sock", Some([2, 0, 0, 0, 10, 11])));
         assert_eq!(arguments.wires, [(0, FarEnd::Device(1))]);
         assert!(arguments.view && !arguments.verbose);
+        assert_eq!(arguments.notes, ["n"]);
         assert_eq!(arguments.control, Some("c".into()));
     }
 

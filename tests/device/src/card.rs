@@ -11,6 +11,7 @@ use crate::queue::{Frame, Queue};
 use crate::{esp, lock};
 use core::time::Duration;
 use mlx5_model::Device;
+use mlx5_model::snapshot::Snapshot;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -117,6 +118,14 @@ impl Card {
     /// Looks at the device; nothing happens to it.
     pub fn look<R>(&self, at: impl FnOnce(&Device) -> R) -> R {
         at(&lock(&self.device))
+    }
+
+    /// What it looks like now, with what its queue to the wire has counted.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.look(Device::snapshot);
+        let (queued, dropped) = (self.outgoing.len() as u64, self.outgoing.dropped());
+        snapshot.counters.extend([("wire_queued", queued), ("wire_dropped", dropped)]);
+        snapshot
     }
 
     /// Frames arrive from the wire.

@@ -15,6 +15,7 @@ pub mod guest;
 pub mod interrupts;
 pub mod queue;
 pub mod server;
+pub mod view;
 pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

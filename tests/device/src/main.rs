@@ -9,12 +9,13 @@ use mlx5_device::arguments::{Arguments, DeviceArguments, Mistake, USAGE, name};
 use mlx5_device::card::Card;
 use mlx5_device::control::{self, Desk};
 use mlx5_device::server::{self, CardServer};
+use mlx5_device::view::{self, screen::Screen};
 use mlx5_device::wire::Wire;
 use mlx5_model::Device;
 use mlx5_model::caps::{Profile, ProfileError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io, thread};
 
 /// Why it does not run, or no longer.
@@ -41,7 +42,50 @@ impl fmt::Display for Error {
     }
 }
 
-/// Lines of the log on standard error.
+/// The last lines of the log, while the view has the terminal.
+static LAST: Mutex<Option<Vec<String>>> = Mutex::new(None);
+/// How many.
+const KEPT: usize = 5;
+
+/// A line of the log: below the view, or on standard error.
+fn said(line: String) {
+    match LAST.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        Some(last) => {
+            last.truncate(KEPT - 1);
+            last.insert(0, line);
+        }
+        None => eprintln!("{line}"),
+    }
+}
+
+/// The view, if it was asked for.
+struct View {
+    screen: Screen,
+    notes: String,
+}
+
+impl View {
+    fn open(arguments: &Arguments) -> Option<View> {
+        let screen = arguments.view.then(Screen::open)?;
+        if screen.is_terminal() {
+            *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        }
+        let notes = arguments.notes.iter().fold(String::new(), |notes, note| notes + note + "\n");
+        Some(View { screen, notes })
+    }
+
+    fn refresh(&mut self, cards: &[Arc<Card>]) {
+        let last: Vec<String> = {
+            let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+            last.iter().flatten().rev().cloned().collect()
+        };
+        let notes = &self.notes;
+        let space = if notes.is_empty() { "" } else { "\n" };
+        self.screen.refresh(|columns| format!("{notes}{space}{}", view::brief(cards, columns)), &last);
+    }
+}
+
+/// Lines of the log.
 struct Lines;
 
 impl log::Log for Lines {
@@ -51,7 +95,7 @@ impl log::Log for Lines {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("mlx5-device: {}", record.args());
+            said(format!("mlx5-device: {}", record.args()));
         }
     }
 
@@ -109,9 +153,14 @@ fn run() -> Result<(), Error> {
     }
     println!("ready");
 
+    let mut view = View::open(&arguments);
     while !stop.load(Ordering::Relaxed) && !desk.quitting() {
+        if let Some(view) = &mut view {
+            view.refresh(&cards);
+        }
         thread::sleep(Duration::from_millis(20));
     }
+    drop(view);
     // Threads that wait for a guest or for the host end with the process; what must stay is on disk, and what must go
     // are the sockets.
     if let Some(dir) = &arguments.trace_dir {

@@ -3,9 +3,11 @@
 use super::request::{HELP, Request};
 use crate::capture::Captures;
 use crate::card::Card;
+use crate::view;
 use crate::wire::Wire;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
+use mlx5_pci::prm::Opcode;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +59,7 @@ impl Desk {
             Request::Counters(number) => card(number).map(|card| counters(card)),
             Request::Commands(number) => card(number).map(|card| commands(card)),
             Request::Objects(number) => card(number).map(|card| objects(card)),
+            Request::Show(number) => card(number).map(|card| view::whole(card)),
             Request::Pages(number) => {
                 card(number).map(|card| card.look(|device| device.pages_held()).to_string())
             }
@@ -136,20 +139,27 @@ pub fn write_trace(card: &Card, path: &Path) -> Result<String, String> {
 }
 
 fn counters(card: &Card) -> String {
-    let queue = card.outgoing();
-    format!("wire_queued {}\nwire_dropped {}\n", queue.len(), queue.dropped())
+    let mut text = String::new();
+    for (name, value) in card.snapshot().counters {
+        let _ = writeln!(text, "{name} {value}");
+    }
+    text
 }
 
 fn commands(card: &Card) -> String {
     let mut text = String::new();
     for (opcode, count) in card.look(|device| device.log().commands().collect::<Vec<_>>()) {
-        let _ = writeln!(text, "{opcode:#05x} {count}");
+        let _ = writeln!(text, "{opcode:#05x} {} {count}", Opcode(opcode));
     }
     text
 }
 
-fn objects(_card: &Card) -> String {
-    String::new()
+fn objects(card: &Card) -> String {
+    let mut text = String::new();
+    for (kind, count) in card.snapshot().objects {
+        let _ = writeln!(text, "{kind:?} {count}");
+    }
+    text
 }
 
 fn refusals(card: &Card) -> String {

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 pub const HELP: &str = "\
 counters N            what port, virtual port and wire have counted
 commands N            how often each firmware command was given
-objects N             objects by kind, queues, tables, security associations
+objects N             how many objects there are of each kind
+show N                all that the view shows: commands, queues, tables, SAs, counters
 pages N               pages that the driver has given and not got back
 refusals N            what was refused, oldest first
 notes N               what else was worth a line
@@ -36,6 +37,7 @@ pub enum Request {
     Counters(usize),
     Commands(usize),
     Objects(usize),
+    Show(usize),
     Pages(usize),
     Refusals(usize),
     Notes(usize),
@@ -54,7 +56,7 @@ pub enum Request {
     Quit,
 }
 
-const NAMES: &str = "counters, commands, objects, pages, refusals, notes, clear, trace, link, inject, send, replay, \
+const NAMES: &str = "counters, commands, objects, show, pages, refusals, notes, clear, trace, link, inject, send, replay, \
     corrupt, fault, power, impair, capture, help, quit";
 
 impl Request {
@@ -88,14 +90,15 @@ impl Request {
                     impairment.ok_or_else(|| Mistake::new(format!("`{words}`"), wire::WORDS))?,
                 )
             }
-            "counters" | "commands" | "objects" | "pages" | "refusals" | "notes" | "clear" | "power"
-            | "trace" | "link" | "inject" | "send" | "replay" | "corrupt" | "fault" => {
+            "counters" | "commands" | "objects" | "show" | "pages" | "refusals" | "notes" | "clear"
+            | "power" | "trace" | "link" | "inject" | "send" | "replay" | "corrupt" | "fault" => {
                 let (word, rest) = split(rest);
                 let device = arguments::device(word, devices)?;
                 match name {
                     "counters" => nothing_more(rest, Request::Counters(device))?,
                     "commands" => nothing_more(rest, Request::Commands(device))?,
                     "objects" => nothing_more(rest, Request::Objects(device))?,
+                    "show" => nothing_more(rest, Request::Show(device))?,
                     "pages" => nothing_more(rest, Request::Pages(device))?,
                     "refusals" => nothing_more(rest, Request::Refusals(device))?,
                     "notes" => nothing_more(rest, Request::Notes(device))?,

@@ -38,6 +38,11 @@ fn questions_answers_and_mistakes() {
     let mut stream = BufReader::new(UnixStream::connect(dir.join("control")).unwrap());
     assert!(ask(&mut stream, "help").len() > 15);
     assert_eq!(ask(&mut stream, "pages A"), ["0"]);
+    let shown = ask(&mut stream, "show B");
+    assert_eq!(shown[0], "B  reset  link up  no driver  0 pages  0 refusals");
+    assert!(shown.iter().any(|line| line.contains("wire_rx_frames 0")), "{shown:?}");
+    let counters = ask(&mut stream, "counters A");
+    assert!(counters.iter().any(|line| line == "wire_dropped 0"), "{counters:?}");
     let mistake = ask(&mut stream, "pages C");
     assert!(
         mistake.len() == 1 && mistake[0].starts_with("error: ") && mistake[0].contains("`C`"),
