@@ -188,7 +188,7 @@ fn read_module(path: &Path) -> Result<Vec<u8>> {
 
 /// The guest's tools, `tools.cpio`.
 pub(super) fn tools() -> Component {
-    Component { name: "tools".into(), recipe: format!("1 {} {}", TOOL_PACKAGES.join(" "), TOOLS.join(" ")) }
+    Component { name: "tools".into(), recipe: format!("2 {} {}", TOOL_PACKAGES.join(" "), TOOLS.join(" ")) }
 }
 
 /// Picks the tools out of their packages.
@@ -211,6 +211,8 @@ pub(super) fn make_tools(dir: &Path) -> Result<()> {
             add_file(&mut tree, &root, &library)?;
         }
     }
+    // glibc loads it by name when a thread is cancelled, as iperf3's are.
+    add_file(&mut tree, &root, "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1")?;
     // tcpdump looks its user up, iperf3 the names of protocols.
     tree.file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
     tree.file("etc/group", 0o644, "root:x:0:\n");
