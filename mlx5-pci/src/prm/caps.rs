@@ -83,7 +83,10 @@ prm! {
         0x004 [1:1] max_geneve_opt_len: bool,
         0x004 [0:0] tunnel_stateless_geneve_rx: bool,
         0x008 [15:0] lro_min_mss_size: u16,
-        0x030 [..] lro_timer_supported_periods: [u8; 16],
+        0x030 [31:0] lro_timer_supported_periods_0: u32,
+        0x034 [31:0] lro_timer_supported_periods_1: u32,
+        0x038 [31:0] lro_timer_supported_periods_2: u32,
+        0x03c [31:0] lro_timer_supported_periods_3: u32,
     }
 
     /// Capability IPSEC.

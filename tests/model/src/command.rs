@@ -9,6 +9,8 @@ pub(crate) enum Length {
     Exact(usize),
     /// So many bytes and then a list whose items have `unit` bytes; the handler checks how many.
     List { head: usize, unit: usize },
+    /// Exactly `now` bytes, or `before`, as drivers gave it before the layout grew.
+    Grown { before: usize, now: usize },
 }
 
 /// In which stage of bring-up a command is taken.
@@ -49,10 +51,13 @@ pub(crate) struct Command {
 pub(crate) const NO_OP_MOD: &[u16] = &[0];
 
 /// A [`Command`] from the names of its layouts: `command!(CREATE_CQ, CreateCqIn [+ 8], CreateCqOut, Initialized, create_cq)`;
-/// `+ 8` says that items of 8 bytes follow the fixed part.
+/// `+ 8` says that items of 8 bytes follow the fixed part, `| 16` that the layout once had 16 bytes.
 macro_rules! command {
     ($opcode:ident, $input:ident, $output:ident, $stage:ident, $run:expr) => {
         $crate::command::command!(@ $opcode, Length::Exact(mlx5_pci::prm::$input::SIZE), $input, $output, $stage, NO_OP_MOD, $run)
+    };
+    ($opcode:ident, $input:ident | $before:literal, $output:ident, $stage:ident, $run:expr) => {
+        $crate::command::command!(@ $opcode, Length::Grown { before: $before, now: mlx5_pci::prm::$input::SIZE }, $input, $output, $stage, NO_OP_MOD, $run)
     };
     ($opcode:ident, $input:ident + $unit:literal, $output:ident, $stage:ident, $run:expr) => {
         $crate::command::command!(@ $opcode, Length::List { head: mlx5_pci::prm::$input::SIZE, unit: $unit }, $input, $output, $stage, NO_OP_MOD, $run)

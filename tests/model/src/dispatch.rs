@@ -74,6 +74,12 @@ impl Device {
                 }
                 head
             }
+            Length::Grown { before, now } => {
+                if input.len() != before && input.len() != now {
+                    return Err(bad_length(input.len()));
+                }
+                input.len()
+            }
         };
         if output.len() < command.output {
             let offset = output.len() as u16;

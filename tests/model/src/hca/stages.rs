@@ -21,7 +21,8 @@ pub(super) const COMMANDS: &[Command] = &[
     command!(DISABLE_HCA, DisableHcaIn, DisableHcaOut, Enabled, disable),
     command!(QUERY_ISSI, QueryIssiIn, QueryIssiOut, Enabled, query_issi),
     command!(SET_ISSI, SetIssiIn, SetIssiOut, Enabled, set_issi),
-    command!(INIT_HCA, InitHcaIn, InitHcaOut, Enabled, init),
+    // ConnectX-4's firmware is on record taking 16 bytes.
+    command!(INIT_HCA, InitHcaIn | 16, InitHcaOut, Enabled, init),
     command!(TEARDOWN_HCA, TeardownHcaIn, TeardownHcaOut, Enabled, teardown),
     command!(QUERY_ADAPTER, QueryAdapterIn, QueryAdapterOut, Enabled, query_adapter),
     command!(SET_DRIVER_VERSION, SetDriverVersionIn, SetDriverVersionOut, Initialized, set_driver_version),

@@ -13,14 +13,14 @@ mod profile;
 mod record;
 
 use mlx5_model::in_process::Host;
-use mlx5_pci::prm::{CmdStatus, Opcode};
+use mlx5_pci::prm::{CmdHcaCap, CmdStatus, CreateEqIn, Opcode};
 use record::Recorded;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where the record lies, from the root of the checkout.
 const RECORD: &str = "../shared/data/connectx4-firmware-trace.txt.gz";
-/// Where addresses stand in MANAGE_PAGES and in CREATE_EQ.
+/// Where addresses stand in MANAGE_PAGES and in CREATE_EQ, and capabilities in SET_HCA_CAP.
 const PAGE_LIST: usize = 0x10;
 const EQ_PAGES: usize = 0x110;
 /// Where CREATE_EQ names its UAR page.
@@ -40,9 +40,8 @@ fn record() -> Option<Vec<Recorded>> {
 /// A dword of an answer that may differ from the record, and why.
 fn explained(opcode: Opcode, op_mod: u16, offset: usize) -> Option<&'static str> {
     match (opcode, op_mod, offset) {
-        (Opcode::ALLOC_UAR, _, 0x8) => Some("UAR pages are numbered by the device as it likes"),
         (Opcode::CREATE_EQ, _, 0x8) => Some("event queues are numbered by the device as it likes"),
-        (Opcode::QUERY_ADAPTER, _, 0x10..0x100) => Some("the board is another: its vendor data, its PSID"),
+        (Opcode::QUERY_ADAPTER, _, 0x10..0x110) => Some("the board is another: its vendor data, its PSID"),
         (Opcode::QUERY_HCA_CAP, _, offset) => profile::explained(op_mod, offset.checked_sub(0x10)?),
         _ => None,
     }
@@ -51,6 +50,7 @@ fn explained(opcode: Opcode, op_mod: u16, offset: usize) -> Option<&'static str>
 /// Gives the model what a command of the record names: numbers as the model has them, memory that exists.
 fn translate(host: &Host, command: &Recorded, uars: &BTreeMap<u32, u32>) -> Vec<u8> {
     let mut input = command.input.clone();
+    let mut page = 4096;
     let list = match command.opcode {
         Opcode::MANAGE_PAGES => PAGE_LIST,
         Opcode::CREATE_EQ => {
@@ -58,12 +58,23 @@ fn translate(host: &Host, command: &Recorded, uars: &BTreeMap<u32, u32>) -> Vec<
             let number = uars.get(&(uar & 0x00ff_ffff)).expect("a UAR page that was handed out before");
             let word = uar & 0xff00_0000 | number;
             input[EQ_UAR..EQ_UAR + 4].copy_from_slice(&word.to_be_bytes());
+            page <<= CreateEqIn::copy_from(&input).eq_context_entry().log_page_size();
             EQ_PAGES
+        }
+        Opcode::SET_HCA_CAP => {
+            // The driver writes back what it has read. The model has no value for bits without a name and refuses them.
+            for (word, claimed) in input[PAGE_LIST..].chunks_exact_mut(4).zip(CmdHcaCap::CLAIMS) {
+                for (byte, claimed) in word.iter_mut().zip(claimed.to_be_bytes()) {
+                    *byte &= claimed;
+                }
+            }
+            return input;
         }
         _ => return input,
     };
     for address in input[list..].chunks_exact_mut(8) {
-        address.copy_from_slice(&host.memory.alloc(4096).to_be_bytes());
+        let memory = host.memory.alloc(2 * page as usize).next_multiple_of(page);
+        address.copy_from_slice(&memory.to_be_bytes());
     }
     input
 }
@@ -85,7 +96,7 @@ fn the_model_answers_as_the_firmware_did() {
         if opcode == Opcode::ALLOC_UAR {
             uars.insert(command.word(0x8), answer.word(0x8));
         }
-        for offset in (0..command.output.len() - 3).step_by(4) {
+        for offset in (0..command.known).step_by(4) {
             let (recorded, ours) = (command.word(offset), answer.word(offset));
             if recorded == ours {
                 continue;
@@ -98,18 +109,12 @@ fn the_model_answers_as_the_firmware_did() {
             }
         }
     }
+    for opcode in [Opcode::CREATE_EQ, Opcode::QUERY_ADAPTER, Opcode::QUERY_HCA_CAP] {
+        assert!(differences.keys().any(|(other, _)| *other == opcode), "{opcode} is explained and does not differ");
+    }
     for ((opcode, reason), count) in &differences {
         println!("{opcode}: {count} dwords differ: {reason}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(host.device.log().refused().count(), 0);
-}
-
-#[test]
-fn every_explanation_is_needed() {
-    let Some(record) = record() else { return };
-    let opcodes: Vec<Opcode> = record.iter().map(|command| command.opcode).collect();
-    for opcode in [Opcode::ALLOC_UAR, Opcode::CREATE_EQ, Opcode::QUERY_ADAPTER, Opcode::QUERY_HCA_CAP] {
-        assert!(opcodes.contains(&opcode), "{opcode} is explained and not in the record");
-    }
 }

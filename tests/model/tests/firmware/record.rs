@@ -1,4 +1,7 @@
 //! Reading Linux's debug log: queue entries and mailboxes of commands, in both directions.
+//!
+//! The kernel of the record printed a message's mailboxes as long as the bytes printed, entry and mailboxes' own fields
+//! included, were fewer than the message has: so the end of a message can be missing.
 
 use mlx5_pci::prm::Opcode;
 use std::path::Path;
@@ -14,7 +17,10 @@ const MAILBOX_DATA: usize = 512;
 pub(crate) struct Recorded {
     pub(crate) opcode: Opcode,
     pub(crate) input: Vec<u8>,
+    /// The answer, zeros where the record ends before it.
     pub(crate) output: Vec<u8>,
+    /// How much of the answer was recorded.
+    pub(crate) known: usize,
     pub(crate) delivery: u8,
 }
 
@@ -69,19 +75,20 @@ fn hexdump(line: &str) -> Option<Vec<u8>> {
 
 fn command(asked: &[u8], answered: &[u8]) -> Recorded {
     let length = |at: usize| u32::from_be_bytes(asked[at..at + 4].try_into().unwrap()) as usize;
-    let input = message(&asked[0x10..0x20], &asked[ENTRY..], length(4));
-    let output = message(&answered[0x20..0x30], &answered[ENTRY..], length(0x38));
+    let (input, _) = message(&asked[0x10..0x20], &asked[ENTRY..], length(4));
+    let (output, known) = message(&answered[0x20..0x30], &answered[ENTRY..], length(0x38));
     let opcode = Opcode(u16::from_be_bytes([input[0], input[1]]));
-    Recorded { opcode, input, output, delivery: answered[0x3f] >> 1 }
+    Recorded { opcode, input, output, known, delivery: answered[0x3f] >> 1 }
 }
 
-/// A message from its first 16 bytes and its mailboxes.
-fn message(first: &[u8], mailboxes: &[u8], length: usize) -> Vec<u8> {
+/// A message of `length` bytes from its first 16 and its mailboxes, and how many of them were printed.
+fn message(first: &[u8], mailboxes: &[u8], length: usize) -> (Vec<u8>, usize) {
     let mut bytes = first[..length.min(16)].to_vec();
-    for mailbox in mailboxes.chunks_exact(MAILBOX) {
+    for mailbox in mailboxes.chunks(MAILBOX) {
         let left = length - bytes.len();
-        bytes.extend_from_slice(&mailbox[..left.min(MAILBOX_DATA)]);
+        bytes.extend_from_slice(&mailbox[..left.min(MAILBOX_DATA).min(mailbox.len())]);
     }
-    assert_eq!(bytes.len(), length, "mailboxes are missing");
-    bytes
+    let known = bytes.len();
+    bytes.resize(length, 0);
+    (bytes, known)
 }

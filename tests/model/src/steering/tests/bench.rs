@@ -49,6 +49,7 @@ impl Bench {
             .unwrap();
         let (head, fits) = match command.input {
             Length::Exact(length) => (length, input.len() == length),
+            Length::Grown { before, now } => (input.len(), input.len() == before || input.len() == now),
             Length::List { head, unit } => {
                 (head, input.len() >= head && (input.len() - head).is_multiple_of(unit))
             }
