@@ -79,7 +79,15 @@ const SUITES: &[Suite] = &[
     Suite {
         name: "model",
         about: "the ConnectX model: refusals, queues, steering, IPsec, faults; real firmware's answers replayed",
-        steps: &[Step::Tests(&["test", "--quiet", "-p", "mlx5-model", "-p", "mlx5-device", "--no-fail-fast"])],
+        steps: &[Step::Tests(&[
+            "test",
+            "--quiet",
+            "-p",
+            "mlx5-model",
+            "-p",
+            "mlx5-device",
+            "--no-fail-fast",
+        ])],
         needs_image: false,
     },
     Suite {

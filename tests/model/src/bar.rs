@@ -61,7 +61,7 @@ impl Device {
             return;
         };
         let word = u32::from_be_bytes(word);
-        if offset % 4 != 0 {
+        if !offset.is_multiple_of(4) {
             return self.bad_access("register", offset, "alignment");
         }
         match offset {
@@ -79,7 +79,7 @@ impl Device {
         if offset >= BAR_SIZE || !self.hca.has_uar(page as u32) {
             return self.bad_access("uar", page, "page not allocated");
         }
-        if !matches!(from.len(), 4 | 8 | 64) || within as usize % from.len().min(8) != 0 {
+        if !matches!(from.len(), 4 | 8 | 64) || !(within as usize).is_multiple_of(from.len().min(8)) {
             return self.bad_access("uar", page, "access size");
         }
         if !self.pci.bus_master() {

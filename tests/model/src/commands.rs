@@ -344,7 +344,7 @@ fn mailboxes(
     let mut boxes = Vec::with_capacity(count);
     let mut address = first;
     for number in 0..count {
-        if address == 0 || address % 512 != 0 {
+        if address == 0 || !address.is_multiple_of(512) {
             return Err(DeliveryStatus::BAD_OUTPUT_POINTER);
         }
         let bytes = read_vec(memory, address, BLOCK).map_err(|_| DeliveryStatus::BAD_OUTPUT_POINTER)?;

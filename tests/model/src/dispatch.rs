@@ -69,7 +69,7 @@ impl Device {
                 length
             }
             Length::List { head, unit } => {
-                if input.len() < head || (input.len() - head) % unit != 0 {
+                if input.len() < head || !(input.len() - head).is_multiple_of(unit) {
                     return Err(bad_length(input.len()));
                 }
                 head

@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 /// An object: its kind and number.
-pub type Object = (Kind, u32);
+pub(crate) type Object = (Kind, u32);
 
 /// Every reference between objects.
 #[derive(Debug, Default)]
@@ -122,11 +122,6 @@ impl<T> Numbered<T> {
         }
     }
 
-    /// Adds an object under a number of the caller's choice.
-    pub(crate) fn insert_at(&mut self, number: u32, item: T) {
-        self.items.insert(number, item);
-    }
-
     /// The object, if it exists.
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         self.items.get(&number)
@@ -166,11 +161,6 @@ impl<T> Numbered<T> {
     /// All objects in the order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.items.iter().map(|(number, item)| (*number, item))
-    }
-
-    /// All objects in the order of their numbers.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
-        self.items.iter_mut().map(|(number, item)| (*number, item))
     }
 
     /// How many there are.

@@ -11,9 +11,9 @@ pub const CONFIG_SIZE: usize = 4096;
 /// Bytes of BAR 0.
 pub const BAR_SIZE: u64 = 32 << 20;
 /// Where the MSI-X table lies in BAR 0.
-pub const MSIX_TABLE: u64 = 0x2000;
+pub(crate) const MSIX_TABLE: u64 = 0x2000;
 /// Where the MSI-X pending bits lie in BAR 0.
-pub const MSIX_PENDING: u64 = 0x3000;
+pub(crate) const MSIX_PENDING: u64 = 0x3000;
 
 /// Command register.
 const COMMAND: usize = 0x04;

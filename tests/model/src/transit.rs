@@ -21,8 +21,6 @@ pub(crate) struct Transit {
     pub(crate) source_sqn: u32,
     /// The transport domain of the SQ that sent it, for self-loopback rules; `None` from the wire.
     pub(crate) transport_domain: Option<u32>,
-    /// What LSO still has to do: steering and crypto see each segment already cut.
-    pub(crate) segment: u16,
     /// Whether it was looped back inside of the device.
     pub(crate) loopback: bool,
 }

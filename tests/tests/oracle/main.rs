@@ -54,6 +54,8 @@ on_each_kernel! {
     traffic::vlans_carry_their_tag,
     offloads::counters_agree,
     offloads::features_can_be_switched,
+    offloads::private_flags_can_be_switched,
+    offloads::received_segments_are_merged,
     rings::channels_can_be_changed,
     rings::rings_can_be_resized,
     rings::moderation_can_be_changed,

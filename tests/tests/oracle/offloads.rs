@@ -45,3 +45,50 @@ pub(crate) fn features_can_be_switched(pair: &Pair) -> Result<()> {
     }
     Ok(())
 }
+
+/// What the driver keeps as private flags: compressed completions, striding receive queues, several packets in one send
+/// WQE; each in either state, with a transfer both ways, and the driver's own counter as the witness where it has one.
+pub(crate) fn private_flags_can_be_switched(pair: &Pair) -> Result<()> {
+    for (flag, witness) in [
+        ("rx_cqe_compress", Some((1, "rx_cqe_compress_blks"))),
+        ("skb_tx_mpwqe", Some((0, "tx_mpwqe_blks"))),
+        ("rx_striding_rq", None),
+    ] {
+        let was = pair.guests[0].sh(&format!("ethtool --show-priv-flags {INTERFACE}"))?;
+        let was = was.lines().find_map(|line| line.trim().strip_prefix(flag)?.trim().strip_prefix(": "));
+        let was = was.map(str::trim).unwrap_or_default().to_owned();
+        demand(was == "on" || was == "off", format!("the private flag {flag}"), &was)?;
+        let other = if was == "on" { "off" } else { "on" };
+        for state in [other, was.as_str()] {
+            for guest in &pair.guests {
+                guest.sh(&format!("ethtool --set-priv-flags {INTERFACE} {flag} {state}"))?;
+            }
+            pair.wait_for_carrier()?;
+            let before = witness.map(|(guest, name)| pair.counter(guest, name));
+            pair.transfer(0, "10.0.0.2", 8)?;
+            pair.transfer(1, "10.0.0.1", 4)?;
+            // Small packets in bursts are what is put together.
+            pair.guests[0].sh(
+                "ping -q -c 2000 -i 0 -s 32 10.0.0.2 > /dev/null & ping -q -f -c 2000 -s 32 10.0.0.2; wait",
+            )?;
+            if let (Some((guest, name)), Some(before)) = (witness, before) {
+                let grown = pair.counter(guest, name)? - before?;
+                demand((grown > 0) == (state == "on"), format!("{name} with {flag} {state}"), grown)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Large receive offload: segments arrive merged, and their hash is right.
+pub(crate) fn received_segments_are_merged(pair: &Pair) -> Result<()> {
+    let guest = &pair.guests[1];
+    guest.sh(&format!("ethtool -K {INTERFACE} lro on"))?;
+    pair.wait_for_carrier()?;
+    let before = pair.counter(1, "rx_lro_packets")?;
+    pair.transfer(0, "10.0.0.2", 20)?;
+    let merged = pair.counter(1, "rx_lro_packets")? - before;
+    demand(merged > 100, "packets merged from several", merged)?;
+    guest.sh(&format!("ethtool -K {INTERFACE} lro off"))?;
+    pair.wait_for_carrier()
+}

@@ -114,15 +114,6 @@ impl Mkey {
             }
         }
     }
-
-    /// How many octwords of translations it has room for.
-    pub(crate) fn octwords(&self) -> usize {
-        match &self.translation {
-            Translation::Physical => 0,
-            Translation::Pages { list, .. } => list.len().div_ceil(2),
-            Translation::Keys { list, .. } => list.len(),
-        }
-    }
 }
 
 /// Overwrites a part of `list`; false when it is not long enough.

@@ -10,7 +10,7 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use key::{Access, KeyFault};
+pub(crate) use key::KeyFault;
 pub(crate) use mkey::Mkey;
 pub(crate) use stages::RESERVED_LKEY;
 

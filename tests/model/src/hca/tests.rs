@@ -1,6 +1,8 @@
 //! Bring-up in order and out of order, and keys.
 
-use super::{Access, KeyFault};
+use super::KeyFault;
+use super::key::Access;
+
 use crate::Check;
 use crate::caps::Profile;
 use crate::in_process::{Answer, Host};

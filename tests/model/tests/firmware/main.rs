@@ -110,7 +110,10 @@ fn the_model_answers_as_the_firmware_did() {
         }
     }
     for opcode in [Opcode::CREATE_EQ, Opcode::QUERY_ADAPTER, Opcode::QUERY_HCA_CAP] {
-        assert!(differences.keys().any(|(other, _)| *other == opcode), "{opcode} is explained and does not differ");
+        assert!(
+            differences.keys().any(|(other, _)| *other == opcode),
+            "{opcode} is explained and does not differ"
+        );
     }
     for ((opcode, reason), count) in &differences {
         println!("{opcode}: {count} dwords differ: {reason}");

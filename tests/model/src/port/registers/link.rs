@@ -251,10 +251,10 @@ fn pplm(request: &mut Request<'_>, given: PplmReg) -> Result<PplmReg, Refusal> {
     answer.set().fec_override_admin_100g_1x(fec.fast[3]);
     answer.set().fec_override_admin_200g_2x(fec.fast[4]);
     answer.set().fec_override_admin_400g_4x(fec.fast[5]);
-    if request.device.port.oper() == Oper::Up {
-        if let Some(mode) = mode(request.device) {
-            answer.set().fec_mode_active(fec.active(mode));
-        }
+    if request.device.port.oper() == Oper::Up
+        && let Some(mode) = mode(request.device)
+    {
+        answer.set().fec_mode_active(fec.active(mode));
     }
     Ok(answer)
 }

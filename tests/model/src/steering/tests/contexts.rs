@@ -10,6 +10,11 @@ use mlx5_pci::prm::{
 
 const BAD: CmdStatus = CmdStatus::BAD_PARAM;
 
+/// A table type, actions, and how they are refused.
+type RewriteCase<'a> = (u8, &'a [[u8; 8]], CmdStatus, Check, &'static str);
+/// A reformat type, its parameter, its data, and how they are refused.
+type ReformatCase = (u8, u8, Vec<u8>, (CmdStatus, Check, &'static str));
+
 fn alloc_bulk(bulk: u8) -> AllocFlowCounterIn {
     AllocFlowCounterIn::build().opcode(Opcode::ALLOC_FLOW_COUNTER.0).flow_counter_bulk(bulk).done()
 }
@@ -123,7 +128,7 @@ fn rewrites_that_cannot_be() {
     const REG_A: u16 = 0x49;
     const REG_B: u16 = 0x50;
     const SYNDROME: u16 = 0x5d;
-    let cases: &[(u8, &[[u8; 8]], CmdStatus, Check, &str)] = &[
+    let cases: &[RewriteCase<'_>] = &[
         (NIC_RX, &[], BAD, Check::Value, "num_of_actions"),
         (NIC_RX, &[set(REG_B, 0, 0, 0); 17], BAD, Check::Limit, "num_of_actions"),
         (4, &[set(REG_B, 0, 0, 0)], BAD, Check::Capability, "table_type"),
@@ -242,7 +247,7 @@ fn reformats_by_the_table_of_types() {
     let data = (BAD, Check::Value, "reformat_data");
     let zero = (BAD, Check::Reserved, "reformat_data");
     let parameter = (BAD, Check::Value, "reformat_param_0");
-    let cases: &[(u8, u8, Vec<u8>, (CmdStatus, Check, &str))] = &[
+    let cases: &[ReformatCase] = &[
         (0x5, 4, esp(17), size),
         (0x5, 4, vec![], size),
         (0x7, 4, esp(16), size),

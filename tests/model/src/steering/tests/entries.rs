@@ -8,6 +8,9 @@ use mlx5_pci::prm::{CmdStatus, DestFormatStruct, FteMatchParam, Opcode, QueryFte
 const BAD: CmdStatus = CmdStatus::BAD_PARAM;
 const DROP: u16 = 2;
 
+/// A changed SET_FLOW_TABLE_ENTRY and why it has to be refused.
+type EntryCase = (fn(&mut SetEntry), Check, &'static str);
+
 /// A table of four entries at level 1 with one group for UDP, tables above and below, a counter, an entry at index 3.
 struct Place {
     bench: Bench,
@@ -102,7 +105,7 @@ fn actions_against_each_other() {
 #[test]
 fn contexts_without_their_actions() {
     let mut at = Place::new(NIC_RX);
-    let cases: [(fn(&mut SetEntry), Check, &str); 10] = [
+    let cases: [EntryCase; 10] = [
         (|e| void(e.context.set().packet_reformat_id(1)), Check::Conflict, "packet_reformat_id"),
         (|e| void(e.context.set().modify_header_id(1)), Check::Conflict, "modify_header_id"),
         (|e| void(e.context.set().encrypt_decrypt_obj_id(1)), Check::Conflict, "encrypt_decrypt_obj_id"),

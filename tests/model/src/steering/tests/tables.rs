@@ -9,6 +9,9 @@ use mlx5_pci::prm::{
 
 const NONE: (u32, u32) = (0, 0);
 
+/// A changed command and why it has to be refused.
+type Case<In> = (fn(&mut In), Check, &'static str);
+
 fn any() -> FteMatchParam {
     FteMatchParam::default()
 }
@@ -141,7 +144,7 @@ fn names_that_mean_nothing() {
 fn roots_are_of_this_function() {
     let mut bench = Bench::new();
     let table = bench.table(NIC_RX, 0, 0);
-    let cases: [(fn(&mut SetFlowTableRootIn), Check, &str); 6] = [
+    let cases: [Case<SetFlowTableRootIn>; 6] = [
         (|r| void(r.set().other_vport(true)), Check::Capability, "other_vport"),
         (|r| void(r.set().table_of_other_vport(true)), Check::Capability, "table_of_other_vport"),
         (|r| void(r.set().table_vport_number(1)), Check::Capability, "table_of_other_vport"),
@@ -186,7 +189,7 @@ fn only_the_miss_of_a_table_changes() {
     let mut bench = Bench::new();
     let table = bench.table(NIC_RX, 0, 0);
     let next = bench.table(NIC_RX, 1, 0);
-    let cases: [(fn(&mut ModifyFlowTableIn), Check, &str); 3] = [
+    let cases: [Case<ModifyFlowTableIn>; 3] = [
         (|m| void(m.set().modify_field_select(0)), Check::Value, "modify_field_select"),
         (|m| void(m.set().modify_field_select(1 << 15)), Check::Value, "modify_field_select"),
         (
