@@ -5,8 +5,19 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+mod cq;
+pub mod eq;
 pub mod hal;
 pub mod prm;
+mod ring;
+#[cfg(test)]
+mod testing;
+mod uar;
+mod wqe;
+
+pub use uar::Uar;
 
 #[cfg(test)]
 extern crate std;

@@ -1,0 +1,136 @@
+//! Send and receive WQEs, segment by segment (facts E.9, "Work-queue entries"): pure functions from values to the four
+//! dwords of a segment. Who puts them where is the queues' business.
+//!
+//! Left out: trailers of crypto offload, software-parser offsets of tunnels, UMR.
+
+use crate::prm::{WqeCtrlSeg, WqeDataSeg, WqeEthSeg, WqeOpcode};
+use crate::ring::Bits;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a segment; the `ds` field counts in these.
+pub(crate) const SEGMENT: usize = 16;
+/// Bytes of a basic block, in which send queues count.
+pub(crate) const BLOCK: usize = 64;
+/// Segments of a basic block.
+pub(crate) const BLOCK_SEGMENTS: usize = BLOCK / SEGMENT;
+/// Bytes of inline headers that lie in the Ethernet segment itself.
+pub(crate) const INLINE_START: usize = 2;
+
+/// A segment: dwords in host order.
+pub(crate) type Segment = [u32; 4];
+
+/// `ce`: a CQE whether or not it went well.
+const ALWAYS: u32 = 2;
+/// `inline_hdr.sz`: what follows is not a size but a VLAN tag.
+const INSERT_VLAN: u32 = 1 << 15;
+
+const fn control_field(name: &str) -> Bits {
+    Bits::of(WqeCtrlSeg::FIELDS, name)
+}
+
+const fn ethernet_field(name: &str) -> Bits {
+    Bits::of(WqeEthSeg::FIELDS, name)
+}
+
+const OPCODE: Bits = control_field("opcode");
+const INDEX: Bits = control_field("wqe_index");
+const QPN: Bits = control_field("qpn");
+const DS: Bits = control_field("ds");
+const CE: Bits = control_field("ce");
+const L3: Bits = ethernet_field("l3_csum");
+const L4: Bits = ethernet_field("l4_csum");
+const MSS: Bits = ethernet_field("mss");
+const METADATA: Bits = ethernet_field("flow_table_metadata");
+const INLINE_SIZE: Bits = ethernet_field("inline_hdr_sz");
+const INLINE_HEAD: Bits = ethernet_field("inline_hdr_start");
+const BYTES: Bits = Bits::of(WqeDataSeg::FIELDS, "byte_count");
+const LKEY: Bits = Bits::of(WqeDataSeg::FIELDS, "lkey");
+const ADDRESS: Bits = Bits::of(WqeDataSeg::FIELDS, "addr");
+
+/// The control segment of the WQE of `segments` segments at block `index` of queue `sqn`.
+#[inline(always)]
+pub(crate) fn control(opcode: WqeOpcode, index: u16, sqn: u32, segments: usize, signalled: bool) -> Segment {
+    let mut out = [0; 4];
+    out[OPCODE.word] = OPCODE.put(u32::from(opcode.0)) | INDEX.put(u32::from(index));
+    out[QPN.word] = QPN.put(sqn) | DS.put(segments as u32);
+    out[CE.word] = CE.put(if signalled { ALWAYS } else { 0 });
+    out
+}
+
+/// Adds the request for a CQE to the third dword of a control segment.
+pub(crate) const SIGNALLED: (usize, u32) = (CE.word, CE.put(ALWAYS));
+
+/// What the device does to a frame on its way out. Packets with the same values can share a WQE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ethernet {
+    /// Fill in the checksum of the IPv4 header.
+    pub(crate) l3: bool,
+    /// Fill in the checksum of TCP or UDP.
+    pub(crate) l4: bool,
+    /// Payload bytes of a segment that is cut; 0: nothing is cut.
+    pub(crate) mss: u16,
+    /// What steering sees as register A.
+    pub(crate) metadata: u32,
+    /// Insert this TCI behind the addresses.
+    pub(crate) vlan: Option<u16>,
+}
+
+impl Ethernet {
+    /// The Ethernet segment, without inline headers.
+    #[inline(always)]
+    pub(crate) fn segment(self) -> Segment {
+        let mut out = [0; 4];
+        out[L4.word] = L4.put(self.l4.into()) | L3.put(self.l3.into()) | MSS.put(self.mss.into());
+        out[METADATA.word] = METADATA.put(self.metadata);
+        if let Some(tci) = self.vlan {
+            out[INLINE_SIZE.word] = INLINE_SIZE.put(INSERT_VLAN) | INLINE_HEAD.put(tci.into());
+        }
+        out
+    }
+
+    /// The Ethernet segment with the size and the first two bytes of `headers`, which may not go with a VLAN tag. The
+    /// rest of them follows in segments of their own, see [`inline_segments`].
+    #[inline]
+    pub(crate) fn with_headers(self, headers: &[u8]) -> Segment {
+        let mut out = Ethernet { vlan: None, ..self }.segment();
+        let start = headers.first_chunk::<INLINE_START>().map_or(0, |start| u16::from_be_bytes(*start));
+        out[INLINE_SIZE.word] = INLINE_SIZE.put(headers.len() as u32) | INLINE_HEAD.put(start.into());
+        out
+    }
+}
+
+/// How many segments the bytes of inline headers behind the first two take.
+#[inline]
+pub(crate) fn inline_segments(headers: usize) -> usize {
+    headers.saturating_sub(INLINE_START).div_ceil(SEGMENT)
+}
+
+/// Up to 16 bytes as a segment, zeroes behind them.
+#[inline]
+pub(crate) fn bytes(part: &[u8]) -> Segment {
+    let mut out = [0; 4];
+    for (word, bytes) in out.iter_mut().zip(part.chunks(4)) {
+        let mut whole = [0; 4];
+        for (to, from) in whole.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        *word = u32::from_be_bytes(whole);
+    }
+    out
+}
+
+/// A data segment: `length` bytes at `address` under the key `lkey`.
+#[inline(always)]
+pub(crate) fn data(length: u32, lkey: u32, address: u64) -> Segment {
+    let mut out = [0; 4];
+    out[BYTES.word] = BYTES.put(length);
+    out[LKEY.word] = LKEY.put(lkey);
+    out[ADDRESS.word] = (address >> 32) as u32;
+    out[ADDRESS.word + 1] = address as u32;
+    out
+}
+
+/// Dwords of a data segment that change when a receive WQE gets another buffer.
+pub(crate) const DATA_ADDRESS: usize = ADDRESS.word;
