@@ -7,14 +7,19 @@
 
 extern crate alloc;
 
+#[allow(dead_code)]
 mod cq;
+#[allow(dead_code)]
 pub mod eq;
 pub mod hal;
 pub mod prm;
+#[allow(dead_code)]
 mod ring;
 #[cfg(test)]
 mod testing;
+#[allow(dead_code)]
 mod uar;
+#[allow(dead_code)]
 mod wqe;
 
 pub use uar::Uar;

@@ -41,7 +41,7 @@ pub use cause::{Cause, Counters};
 pub use config::{Limits, PortConfig, Route, StackConfig, StaticNeighbour};
 pub use flow::{Flow, Fragment, Malformed, Parsed, Ports};
 pub use nic::{Burst, Link, Nic, NicStats, PortId};
-pub use packet::{Meta, Packet, Pool};
+pub use packet::{Fill, Meta, Packet, Pool, Slab, Slabs};
 pub use prefix::{Prefix, PrefixError};
 pub use smoltcp::wire;
 pub use stack::Stack;

@@ -7,44 +7,60 @@
 //!   | headroom | bytes of the packet     | tailroom  |
 //! ```
 
+mod meta;
+mod slab;
+
 use alloc::{boxed::Box, rc::Rc, vec, vec::Vec};
 use core::cell::RefCell;
+use core::ops::{Deref, DerefMut};
 
-use crate::nic::PortId;
+pub use meta::{Fill, Meta};
+pub use slab::{Slab, Slabs, View};
 
 /// Bytes in front of a received frame: device header (12), and what ESP pushes before an inner packet:
 /// Ethernet (14), outer IPv6 (40), UDP (8), ESP header and IV (16), rounded up to a cache line.
 pub const HEADROOM: usize = 128;
 /// Bytes of one standard buffer: a 1,500-byte packet with all that can be pushed and appended.
 pub const BUFFER: usize = 2048;
+/// Bytes behind a received frame for what ESP appends: padding, trailer and ICV, rounded up to a cache line.
+pub const TAILROOM: usize = 128;
 /// Bytes of a buffer that holds any reassembled IP packet.
-pub const JUMBO: usize = 65_535 + HEADROOM + 128;
-
-/// Facts about a packet that travel beside its bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// The port it came in by.
-    pub port: PortId,
-    /// The receiving device has verified the transport checksum.
-    pub checksum_ok: bool,
-    /// TCP segment size that the sending device must cut this packet into.
-    pub segment: Option<u16>,
-    /// The inbound SA that a device has authenticated, decrypted and decapsulated this packet under.
-    pub sa_in: Option<u32>,
-    /// The outbound SA that the sending device must protect this packet with.
-    pub sa_out: Option<u32>,
-    /// Set on a packet that was reassembled here: the length in bytes of its largest fragment. Such a
-    /// packet may be fragmented again, to pieces no larger than that, even where DF or IPv6 forbid it
-    /// for others.
-    pub fragment_size: Option<u16>,
-}
+pub const JUMBO: usize = 65_535 + HEADROOM + TAILROOM;
 
 /// The free buffers that a pool and its packets share.
 type Stock = Rc<RefCell<Vec<Box<[u8]>>>>;
 
+/// Where the bytes of a packet lie: in memory of its own, or in its part of a slab.
+enum Buffer {
+    Own(Box<[u8]>),
+    View(View),
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::View(view) => view,
+        }
+    }
+}
+
+impl DerefMut for Buffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::View(view) => view,
+        }
+    }
+}
+
 /// A packet that owns its bytes.
 pub struct Packet {
-    buf: Box<[u8]>,
+    buf: Buffer,
     head: usize,
     tail: usize,
     home: Option<Stock>,
@@ -52,10 +68,11 @@ pub struct Packet {
     pub meta: Meta,
 }
 
-/// A fixed stock of standard buffers. Cloning gives another handle to the same stock.
+/// A fixed stock of buffers of one size. Cloning gives another handle to the same stock.
 #[derive(Clone)]
 pub struct Pool {
     free: Stock,
+    bytes: usize,
 }
 
 impl core::fmt::Debug for Pool {
@@ -67,8 +84,23 @@ impl core::fmt::Debug for Pool {
 impl Pool {
     /// Allocates `count` buffers of [`BUFFER`] bytes.
     pub fn new(count: usize) -> Self {
-        let free = (0..count).map(|_| vec![0; BUFFER].into_boxed_slice()).collect();
-        Self { free: Rc::new(RefCell::new(free)) }
+        Self::with_buffers(count, BUFFER)
+    }
+
+    /// Allocates `count` buffers for Ethernet frames of `frame` bytes, with [`HEADROOM`] and as much tailroom as a standard
+    /// buffer has: for ports with a large MTU.
+    pub fn for_frames(count: usize, frame: usize) -> Self {
+        Self::with_buffers(count, (HEADROOM + frame + TAILROOM).next_multiple_of(64))
+    }
+
+    fn with_buffers(count: usize, bytes: usize) -> Self {
+        let free = (0..count).map(|_| vec![0; bytes].into_boxed_slice()).collect();
+        Self { free: Rc::new(RefCell::new(free)), bytes }
+    }
+
+    /// Bytes of each buffer behind [`HEADROOM`].
+    pub fn room(&self) -> usize {
+        self.bytes - HEADROOM
     }
 
     /// An empty packet with [`HEADROOM`], or nothing if the stock is used up.
@@ -76,7 +108,7 @@ impl Pool {
     pub fn take(&self) -> Option<Packet> {
         let buf = self.free.borrow_mut().pop()?;
         Some(Packet {
-            buf,
+            buf: Buffer::Own(buf),
             head: HEADROOM,
             tail: HEADROOM,
             home: Some(self.free.clone()),
@@ -91,11 +123,20 @@ impl Pool {
     }
 }
 
+impl From<View> for Packet {
+    /// An empty packet where the view says that one lies.
+    #[inline]
+    fn from(view: View) -> Self {
+        let head = view.packet();
+        Self { buf: Buffer::View(view), head, tail: head, home: None, meta: Meta::default() }
+    }
+}
+
 impl Drop for Packet {
     #[inline]
     fn drop(&mut self) {
-        if let Some(home) = self.home.take() {
-            home.borrow_mut().push(core::mem::take(&mut self.buf));
+        if let (Some(home), Buffer::Own(buf)) = (self.home.take(), &mut self.buf) {
+            home.borrow_mut().push(core::mem::take(buf));
         }
     }
 }
@@ -104,7 +145,7 @@ impl Packet {
     /// An empty packet in memory of its own, with room for `capacity` bytes behind [`HEADROOM`]. For
     /// control traffic and reassembly, not for the fast path.
     pub fn with_capacity(capacity: usize) -> Self {
-        let buf = vec![0; HEADROOM + capacity].into_boxed_slice();
+        let buf = Buffer::Own(vec![0; HEADROOM + capacity].into_boxed_slice());
         Self { buf, head: HEADROOM, tail: HEADROOM, home: None, meta: Meta::default() }
     }
 
@@ -228,6 +269,17 @@ mod tests {
         assert_eq!(pool.available(), 1);
         drop(second);
         assert_eq!(pool.available(), 2);
+    }
+
+    #[test]
+    fn large_frames_have_the_same_room_around_them() {
+        let pool = Pool::for_frames(1, 9018);
+        let mut packet = pool.take().unwrap();
+        assert!(packet.append(9018).is_some());
+        assert!(packet.headroom() >= HEADROOM && packet.tailroom() >= TAILROOM);
+        assert_eq!(pool.room(), packet.len() + packet.tailroom());
+        drop(packet);
+        assert_eq!(pool.available(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 mod tests;
 
 use crate::hal::{Bar, DmaMem, Function, HalError};
-use crate::prm::{CqeOpcode, Cqe64, ErrCqe, MiniCqe8Checksum};
+use crate::prm::{Cqe64, CqeOpcode, ErrCqe, MiniCqe8Checksum};
 use crate::ring::{Bits, Ring, load, load_owner, store_owner};
 use crate::uar::{COUNTER, Uar};
 use core::sync::atomic::AtomicU32;

@@ -150,9 +150,12 @@ fn strides_are_counted_or_told() {
 
 #[test]
 fn a_block_of_an_unbelievable_size_is_nonsense() {
-    for (compression, count) in
-        [(Compression::Counted, 0), (Compression::Counted, 1), (Compression::Counted, 17), (Compression::Off, 2)]
-    {
+    for (compression, count) in [
+        (Compression::Counted, 0),
+        (Compression::Counted, 1),
+        (Compression::Counted, 17),
+        (Compression::Off, 2),
+    ] {
         let mut cq = cq(4, compression);
         write(&cq, 0, Cqe64::build().opcode(2).format(3).byte_cnt(count).done());
         assert_eq!(cq.next(), Some(Completion::Nonsense), "{count}");

@@ -73,8 +73,7 @@ impl<M: DmaMem> Eq<M> {
         for (place, word) in data.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *place = word.load(core::sync::atomic::Ordering::Relaxed).to_ne_bytes();
         }
-        let event =
-            Event { kind: EventType(TYPE.get(head) as u8), sub_kind: SUB_TYPE.get(head) as u8, data };
+        let event = Event { kind: EventType(TYPE.get(head) as u8), sub_kind: SUB_TYPE.get(head) as u8, data };
         self.consumer = self.consumer.wrapping_add(1);
         if self.consumer.wrapping_sub(self.told) >= LATEST.min(self.ring.size() / 2) {
             self.update(bar, false);
