@@ -85,7 +85,12 @@ impl Device {
             return;
         }
         if let Some(frame) = self.arrive(frame) {
+            let (copy, taps) = (self.out.tapping.then(|| frame.clone()), self.out.taps.len());
             self.steer_in(memory, Transit::new(frame));
+            // A decryption has tapped it on its own.
+            if let Some(frame) = copy.filter(|_| self.out.taps.len() == taps) {
+                self.out.tap_both(false, &frame);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ pub enum Side {
     Wire,
 }
 
-/// A copy of a packet, for pcap files.
+/// A copy of a packet, for pcap files. One that no crypto touches is seen on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap {
     /// Where it was seen.
@@ -39,5 +39,11 @@ impl Outbox {
         if self.tapping {
             self.taps.push(Tap { side, outbound, frame: frame.to_vec() });
         }
+    }
+
+    /// Notes a packet that no crypto has touched: both sides see the same.
+    pub(crate) fn tap_both(&mut self, outbound: bool, frame: &[u8]) {
+        self.tap(Side::Host, outbound, frame);
+        self.tap(Side::Wire, outbound, frame);
     }
 }

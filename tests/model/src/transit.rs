@@ -15,6 +15,8 @@ pub(crate) struct Transit {
     pub(crate) ipsec_syndrome: u8,
     /// Whether a decrypt action has run.
     pub(crate) decrypted: bool,
+    /// Whether an encrypt action has run.
+    pub(crate) encrypted: bool,
     /// The flow tag of the last entry that set one.
     pub(crate) flow_tag: u32,
     /// The SQ that sent it; 0 when it came from the wire.

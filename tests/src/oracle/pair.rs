@@ -166,19 +166,20 @@ sleep 0.3")?;
     /// # Errors
     /// When the model has written none.
     pub fn wire(&self) -> Result<PathBuf> {
-        self.capture("wire")
+        self.capture(0, "wire")
     }
 
-    /// The same on the host's side of the crypto.
+    /// The captures of the card of guest `card` on both sides of its crypto: the wire's, the host's.
     ///
     /// # Errors
     /// When the model has written none.
-    pub fn host(&self) -> Result<PathBuf> {
-        self.capture("host")
+    pub fn sides(&self, card: usize) -> Result<[PathBuf; 2]> {
+        Ok([self.capture(card, "wire")?, self.capture(card, "host")?])
     }
 
-    fn capture(&self, side: &str) -> Result<PathBuf> {
-        let path = self.model.pcap().join(format!("A-{side}.pcap"));
+    fn capture(&self, card: usize, side: &str) -> Result<PathBuf> {
+        let name = if card == 0 { 'A' } else { 'B' };
+        let path = self.model.pcap().join(format!("{name}-{side}.pcap"));
         demand(path.exists(), format!("the capture {}", path.display()), "none")?;
         Ok(path)
     }

@@ -11,7 +11,7 @@ const NEAR_THE_WRAP: u32 = u32::MAX - 39;
 
 fn echoes(pair: &Pair, plan: &Plan) -> Result<()> {
     plan.install(pair)?;
-    let wire = Wire::from_now(pair)?;
+    let wire = Wire::from_now(pair, plan)?;
     pair.ping(0, &plan.inner(1), 15, 56)?;
     pair.ping(1, &plan.inner(0), 15, 56)?;
     wire.demand_esp(pair, plan, 30).map(|_| ())
@@ -20,7 +20,7 @@ fn echoes(pair: &Pair, plan: &Plan) -> Result<()> {
 /// Echoes one after the other over the wrap.
 fn across_the_wrap(pair: &Pair, plan: &Plan) -> Result<()> {
     plan.install(pair)?;
-    let wire = Wire::from_now(pair)?;
+    let wire = Wire::from_now(pair, plan)?;
     for _ in 0..4 {
         let quick =
             format!("for n in $(seq 25); do ping -c 1 -W 5 {} > /dev/null || exit 1; done", plan.inner(1));

@@ -49,7 +49,7 @@ fn demand_dropped(pair: &Pair, frames: &[Vec<u8>], cause: &str, state_word: &str
 /// Ten echoes under `plan`, and the frames that carried the requests.
 fn some_echoes(pair: &Pair, plan: &Plan) -> Result<Vec<Vec<u8>>> {
     plan.install(pair)?;
-    let wire = Wire::from_now(pair)?;
+    let wire = Wire::from_now(pair, plan)?;
     pair.ping(0, &plan.inner(1), 10, 56)?;
     let frames = wire.frames_of(plan.spi(0))?;
     demand(frames.len() == 10, "ten frames", frames.len())?;

@@ -13,7 +13,7 @@ fn nothing_leaves_in_the_clear_when_the_sa_is_gone() -> Result<()> {
         plan.install(pair)?;
         pair.ping(0, &plan.inner(1), 2, 56)?;
         pair.guests[0].sh("ip xfrm state flush")?;
-        let wire = Wire::from_now(pair)?;
+        let wire = Wire::from_now(pair, &plan)?;
         let silent = pair.guests[0].run(&format!("ping -c 3 -W 1 {}", plan.inner(1)))?;
         demand(silent.status != 0, "no echo", silent.text)?;
         wire.demand_esp(pair, &plan, 0).map(|_| ())

@@ -86,7 +86,8 @@ impl Plan {
         for (number, guest) in pair.guests.iter().enumerate() {
             if self.mode == Mode::Tunnel {
                 guest.sh(&format!(
-                    "ip addr replace {mine}/32 dev lo && ip route replace {other}/32 via {peer} src {mine}",
+                    "ip addr replace {mine}/32 dev lo && ip route replace {other}/32 via {family} {peer} src {mine}",
+                    family = if self.six { "inet6" } else { "inet" },
                     mine = self.inner(number),
                     other = self.inner(1 - number),
                     peer = self.outer(1 - number),
@@ -115,7 +116,11 @@ impl Plan {
             self.mode_name()
         );
         if let Some(window) = self.esn {
-            line.push_str(&format!(" replay-window {window} flag esn"));
+            // Linux takes no window for an SA whose direction it knows to be out, and `dir` says that it is.
+            if guest != from || !self.on_card[guest] {
+                line.push_str(&format!(" replay-window {window}"));
+            }
+            line.push_str(" flag esn");
         } else if guest != from {
             line.push_str(" replay-window 32");
         }

@@ -10,7 +10,7 @@ use ravelin_tests::oracle::pair::Pair;
 /// Echoes of several sizes each way under `plan`, read by scapy; the cards' counters have counted them.
 fn echoes(pair: &Pair, plan: &Plan) -> Result<()> {
     plan.install(pair)?;
-    let wire = Wire::from_now(pair)?;
+    let wire = Wire::from_now(pair, plan)?;
     let count = |guest: usize, name: &str| pair.counter(guest, name);
     let before = [0, 1].map(|guest| (count(guest, "ipsec_tx_pkts"), count(guest, "ipsec_rx_pkts")));
     for size in [0, 1, 2, 3, 56, 1000, 1400] {
@@ -67,7 +67,7 @@ fn tcp_with_large_sends_crosses_the_sa() -> Result<()> {
     with(|pair| {
         let plan = Plan::new(128);
         plan.install(pair)?;
-        let wire = Wire::from_now(pair)?;
+        let wire = Wire::from_now(pair, &plan)?;
         for from in [0, 1] {
             let before = pair.counter(from, "tx_tso_packets")?;
             let took = pair.transfer(from, &plan.inner(1 - from), 30)?;

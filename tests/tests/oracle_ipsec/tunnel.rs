@@ -8,7 +8,7 @@ use ravelin_tests::oracle::pair::Pair;
 
 fn tunnel(pair: &Pair, plan: &Plan) -> Result<()> {
     plan.install(pair)?;
-    let wire = Wire::from_now(pair)?;
+    let wire = Wire::from_now(pair, plan)?;
     for size in [0, 3, 56, 1300] {
         pair.ping(0, &plan.inner(1), 2, size)?;
         pair.ping(1, &plan.inner(0), 2, size)?;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
-/// The captures of guest 0's card, from a moment on.
+/// The captures of a card that does the crypto, from a moment on.
 pub(crate) struct Wire {
     wire: PathBuf,
     host: PathBuf,
@@ -21,9 +21,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// From now on.
-    pub(crate) fn from_now(pair: &Pair) -> Result<Wire> {
+    pub(crate) fn from_now(pair: &Pair, plan: &Plan) -> Result<Wire> {
         pair.model.capture()?;
-        Ok(Wire { wire: pair.wire()?, host: pair.host()? })
+        let [wire, host] = pair.sides(usize::from(!plan.on_card[0]))?;
+        Ok(Wire { wire, host })
     }
 
     /// Has scapy decrypt at least `least` packets of each SA, at most 300, and compare them with the host's side.

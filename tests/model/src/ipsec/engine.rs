@@ -54,6 +54,7 @@ impl Device {
             Some(sa) => sa.encrypt(reformat, packet),
             None => Err(refused(Check::NoObject, "encrypt_decrypt_obj_id")),
         };
+        packet.encrypted |= outcome.is_ok();
         if let (Ok(_), Some(plain)) = (&outcome, plain) {
             self.out.tap(Side::Host, true, &plain);
             self.out.tap(Side::Wire, true, &packet.bytes);

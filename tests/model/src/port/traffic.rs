@@ -81,18 +81,21 @@ impl Device {
             }
         }
         if outside {
-            self.transmit(bytes);
+            self.transmit(bytes, packet.encrypted);
         }
     }
 
-    /// Puts a frame on the wire.
-    fn transmit(&mut self, bytes: Vec<u8>) {
+    /// Puts a frame on the wire. Encryption has tapped its own.
+    fn transmit(&mut self, bytes: Vec<u8>, encrypted: bool) {
         let wire = &mut self.port.counters.tx;
         if bytes.len() + FCS > usize::from(self.port.mtu) {
             wire.too_long += 1;
             return;
         }
         wire.count(&bytes);
+        if !encrypted {
+            self.out.tap_both(true, &bytes);
+        }
         self.out.frames.push(bytes);
     }
 }

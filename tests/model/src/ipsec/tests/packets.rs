@@ -246,3 +246,19 @@ fn scripted_faults() {
     assert_eq!(lab.verdict(receive, &frame), Verdict::Replayed);
     assert_eq!(lab.verdict(receive, &frame), Verdict::Accepted);
 }
+
+/// A capture has both sides of what no crypto touches; a frame that the port itself refuses is in none.
+#[test]
+fn packets_in_the_clear_are_tapped_on_both_sides() {
+    let mut lab = Lab::new();
+    lab.host.device.set_tapping(true);
+    let mut frame = PLAIN.to_vec();
+    frame[..6].fill(0xff);
+    frame.resize(60, 0);
+    lab.host.receive(&frame);
+    let taps = lab.host.device.take().taps;
+    let seen: Vec<_> = taps.iter().map(|tap| (tap.side, tap.outbound, tap.frame.as_slice())).collect();
+    assert_eq!(seen, [(Side::Host, false, frame.as_slice()), (Side::Wire, false, &frame)]);
+    lab.host.receive(&frame[..13]);
+    assert!(lab.host.device.take().taps.is_empty());
+}

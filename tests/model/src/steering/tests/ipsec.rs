@@ -254,6 +254,12 @@ pub(super) fn on_the_wire(bench: &mut Bench, packet: Transit) -> Vec<u8> {
     taps.into_iter().find(|tap| tap.side == Side::Wire && tap.outbound).expect("an encrypted packet").frame
 }
 
+/// Where packets were seen since the last call, and which way they went.
+fn seen(bench: &mut Bench) -> Vec<(Side, bool, Vec<u8>)> {
+    let taps = core::mem::take(&mut bench.device.out.taps);
+    taps.into_iter().map(|tap| (tap.side, tap.outbound, tap.frame)).collect()
+}
+
 #[test]
 fn packets_are_encrypted_and_decrypted_on_their_way() {
     for variant in variants() {
@@ -271,7 +277,13 @@ fn packets_are_encrypted_and_decrypted_on_their_way() {
         assert_eq!(bench.counted(out.encrypted), (1, lengths.0), "{name}");
         assert_eq!(bench.counted(out.left), (1, lengths.1), "{name}");
         // Another destination is not selected by the policy.
-        bench.send(Transit::new(udp(Ends { destination: [192, 0, 2, 9], ..ENDS }, b"")));
+        let other = udp(Ends { destination: [192, 0, 2, 9], ..ENDS }, &[7; 60]);
+        bench.send(Transit::new(other.clone()));
+        assert_eq!(
+            seen(&mut bench),
+            [(Side::Host, true, other.clone()), (Side::Wire, true, other)],
+            "{name}"
+        );
         assert_eq!((bench.counted(out.bypassed).0, bench.counted(out.encrypted).0), (1, 1), "{name}");
         let second = on_the_wire(&mut bench, Transit::new(plain.clone()));
 
