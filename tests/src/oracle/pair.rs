@@ -125,7 +125,7 @@ killall nc iperf3 2>/dev/null; rm -f /tmp/in; true"
     /// # Errors
     /// When one does not.
     pub fn ping(&self, from: usize, address: &str, count: u32, size: u32) -> Result<()> {
-        let line = format!("ping -c {count} -W 5 -s {size} {address}");
+        let line = format!("ping -c {count} -i 0.1 -W 5 -s {size} {address}");
         let said = self.guests[from].run(&line)?.text;
         demand(
             said.contains(&format!("{count} packets received")),

@@ -24,7 +24,8 @@ fn echoes_received(pair: &Pair) -> Result<u64> {
     value.map_or_else(|| demand(false, "InEchos", &said).map(|()| 0), Ok)
 }
 
-/// Sends `frames` to guest 1's card and waits until both `cause` of Linux and the card's drops have grown by as many.
+/// Sends `frames` to guest 1's card and waits until `cause` of Linux has grown by as many. The driver lets the card drop
+/// them by rules of the SA; `ipsec_rx_drop_pkts` has only what came out of the decryption for another reason.
 fn demand_dropped(pair: &Pair, frames: &[Vec<u8>], cause: &str, state_word: &str) -> Result<()> {
     let count = frames.len() as u64;
     let echoes = echoes_received(pair)?;
@@ -40,7 +41,7 @@ fn demand_dropped(pair: &Pair, frames: &[Vec<u8>], cause: &str, state_word: &str
     let grown = xfrm_stat(pair, cause)? - causes;
     demand(grown == count, format!("{cause} to grow by {count}"), grown)?;
     let dropped = pair.counter(1, "ipsec_rx_drop_pkts")? - drops;
-    demand(dropped == count, format!("{count} drops by the card"), dropped)?;
+    demand(dropped == 0, "no drop without a cause", dropped)?;
     let states = pair.guests[1].sh("ip -s xfrm state")?;
     demand(states.contains(state_word), format!("`{state_word}` in the state"), &states)?;
     demand(echoes_received(pair)? == echoes, "no echo to reach the host", echoes_received(pair)? - echoes)

@@ -27,7 +27,10 @@ fn a_packet_in_the_clear_is_not_taken() -> Result<()> {
         let plan = Plan::new(128);
         plan.install(pair)?;
         pair.guests[1].sh("ip xfrm policy flush; ip xfrm state flush")?;
+        let wire = Wire::from_now(pair, &plan)?;
         let silent = pair.guests[1].run("ping -c 3 -W 1 10.0.0.1")?;
+        let sent = wire.frames_with(&[0x0a, 0, 0, 2, 0x0a, 0, 0, 1, 8])?;
+        demand(sent == 3, "three requests in the clear on the wire", sent)?;
         demand(silent.status != 0, "no answer to an echo in the clear", silent.text)
     })
 }

@@ -64,6 +64,12 @@ impl Wire {
         )
     }
 
+    /// How many frames on the wire have these octets behind the IPv4 header's checksum.
+    pub(crate) fn frames_with(&self, octets: &[u8]) -> Result<usize> {
+        let all = frames(&self.wire)?;
+        Ok(all.iter().filter(|frame| frame.get(26..26 + octets.len()) == Some(octets)).count())
+    }
+
     /// The ESP frames (native, IPv4) with this SPI on the wire.
     pub(crate) fn frames_of(&self, spi: u32) -> Result<Vec<Vec<u8>>> {
         let frames = frames(&self.wire)?;
