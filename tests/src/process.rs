@@ -65,6 +65,18 @@ impl Process {
         Ok(Process { name: name.to_string(), child, site: site.clone(), transcript, status: None })
     }
 
+    /// Starts `command` with our own output streams and no input: nothing of what it says is read here.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn_in_sight(site: &Site, name: &str, mut command: Command) -> Result<Process> {
+        command.stdin(Stdio::null()).process_group(0);
+        let child = command.spawn().map_err(Error::io(format!("starting {}", describe(&command))))?;
+        site.adopt(child.id());
+        let transcript = Transcript::new(name);
+        Ok(Process { name: name.to_string(), child, site: site.clone(), transcript, status: None })
+    }
+
     /// The process number, which is also its group's.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod device;
 mod elf;
 mod hardware_check;
 mod image_file;
@@ -17,6 +18,7 @@ const USAGE: &str = "cargo xtask <command>
   run [--config FILE] [--for SECONDS]   boot the gateway in QEMU against a peer and watch it work
   test [SUITE…] [--list]                run the tests; without a name all of them
   image                                 build target/image/ravelin.elf, check it, print its size
+  device [--boot LINUX] [--cards N] …    serve the ConnectX model to QEMU, with a live view and captures
   hardware-check                        print what the ConnectX model assumes and only a card can tell
   install                               install what the tests and run need (as root, Debian)
   bench [NAME…] | bench check           measure; prints tables, writes target/bench/NAME.json
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     };
     match command {
         "bench" => bench::command(rest),
+        "device" => device::command(rest),
         "hardware-check" => report(hardware_check::command()),
         "image" => report(image_file::build().map(|(path, sizes)| println!("{sizes}{}", path.display()))),
         "install" => report(install()),

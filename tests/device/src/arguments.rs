@@ -19,7 +19,7 @@ options:
   --pcap-dir DIR                     captures from the start: A-host.pcap, A-wire.pcap, wire0.pcap …
   --trace-dir DIR                    every firmware command, written to A.trace … at the end
   --view                             a live view of every device on standard output
-  --note TEXT                        a line above the view; may be given again
+  --note TEXT                        a line above the view on a terminal; may be given again
   --verbose                          says who connects and leaves";
 
 /// One device.

@@ -1,7 +1,8 @@
 //! Captures: one pcap file for each place where packets are seen.
 //!
-//! Of a card there are two: `NAME-host.pcap` holds packets as the host sees them, `NAME-wire.pcap` as they are on the
-//! wire, both at the crypto. A packet that no crypto touches is in both. A full disk ends a capture, not the device.
+//! Of a card there are two, of the packets that it encrypts and decrypts: `NAME-host.pcap` holds them as the host sees
+//! them, `NAME-wire.pcap` as they are on the wire. What no crypto touches is only in its wire's `wireN.pcap`, which has
+//! everything. A full disk ends a capture, not the device.
 
 use crate::lock;
 use core::time::Duration;

@@ -70,7 +70,9 @@ impl View {
         if screen.is_terminal() {
             *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
         }
-        let notes = arguments.notes.iter().fold(String::new(), |notes, note| notes + note + "\n");
+        // Elsewhere whoever started it has said so before.
+        let notes = arguments.notes.iter().filter(|_| screen.is_terminal());
+        let notes = notes.fold(String::new(), |notes, note| notes + note + "\n");
         Some(View { screen, notes })
     }
 
@@ -80,8 +82,12 @@ impl View {
             last.iter().flatten().rev().cloned().collect()
         };
         let notes = &self.notes;
-        let space = if notes.is_empty() { "" } else { "\n" };
-        self.screen.refresh(|columns| format!("{notes}{space}{}", view::brief(cards, columns)), &last);
+        let text = |columns, rows: usize| {
+            let space = if notes.is_empty() { "" } else { "\n" };
+            let rows = rows.saturating_sub(notes.lines().count() + space.len());
+            format!("{notes}{space}{}", view::brief(cards, columns, rows))
+        };
+        self.screen.refresh(text, &last);
     }
 }
 

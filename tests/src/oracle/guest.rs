@@ -11,10 +11,13 @@ use core::time::Duration;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// The beginning of every guest's first process.
+pub(super) const INIT: &str = include_str!("init.sh");
 const AGENT: &str = include_str!("agent.sh");
 /// What costs boot time under emulation and is not looked at is off; so are the alarms of a slow host. An oops ends the
 /// guest, with the reason on its console.
@@ -83,27 +86,31 @@ impl Boot {
     /// # Errors
     /// When it does not come up.
     pub fn start(&self, site: &Site, name: &str) -> Result<Guest> {
-        let initrd = self.initrd(site, name)?;
+        let initrd = site.path(&format!("{name}.initrd"));
+        self.write_initrd(&initrd, AGENT)?;
         let path = site.sockets()?.join(format!("{name}.agent"));
         let listener = UnixListener::bind(&path).map_err(Error::io(format!("binding {}", path.display())))?;
+        let mut command = self.machine(&initrd, "")?;
+        command.args(["-serial", "stdio", "-chardev", &format!("socket,id=agent,path={}", path.display())]);
+        command.args(["-serial", "chardev:agent"]);
+        let process = Process::spawn(site, name, command)?;
+        let agent = Agent::accept(&listener, &process, name)?;
+        let guest = Guest { name: name.into(), process, agent: Mutex::new(agent), log: Mutex::default() };
+        guest.lock().transcript.expect_from(0, "^=ready=$", BOOT).map_err(|error| guest.explain(error))?;
+        Ok(guest)
+    }
+
+    /// QEMU with all of the guest but its serial ports; `words` are more for the kernel's command line.
+    pub(super) fn machine(&self, initrd: &Path, words: &str) -> Result<Command> {
         let mut command = fetch::qemu_command()?;
         command.args(["-M", "q35,memory-backend=mem", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         command.args(["-smp", &self.processors.to_string(), "-m", &format!("{}M", self.memory)]);
         // Shared, so that the model reads and writes the guest's memory through the file.
         command.args(["-object", &format!("memory-backend-memfd,id=mem,size={}M,share=on", self.memory)]);
-        command.args([
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-serial",
-            "stdio",
-        ]);
-        command.args(["-chardev", &format!("socket,id=agent,path={}", path.display()), "-serial"]);
-        command.args(["chardev:agent", "-device", "virtio-rng-pci"]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-device", "virtio-rng-pci"]);
         command.arg("-kernel").arg(self.kernel.dir()?.join("vmlinuz")).arg("-initrd").arg(initrd);
-        command.args(["-append", COMMAND_LINE]);
+        command.args(["-append", format!("{COMMAND_LINE} {words}").trim_end()]);
         for (number, card) in self.cards.iter().enumerate() {
             command.args(["-device", &format!("pcie-root-port,id=port{number},slot={}", number + 1)]);
             command.args([
@@ -116,17 +123,14 @@ impl Boot {
             ]);
         }
         command.args(&self.arguments);
-        let process = Process::spawn(site, name, command)?;
-        let agent = Agent::accept(&listener, &process, name)?;
-        let guest = Guest { name: name.into(), process, agent: Mutex::new(agent), log: Mutex::default() };
-        guest.lock().transcript.expect_from(0, "^=ready=$", BOOT).map_err(|error| guest.explain(error))?;
-        Ok(guest)
+        Ok(command)
     }
 
-    /// Tools, modules and the agent, one archive behind the other, as Linux unpacks them.
-    fn initrd(&self, site: &Site, name: &str) -> Result<PathBuf> {
+    /// Tools, modules and the first process, one archive behind the other, as Linux unpacks them. `rest` is what the
+    /// first process does after [`INIT`].
+    pub(super) fn write_initrd(&self, path: &Path, rest: &str) -> Result<()> {
         let mut own = Tree::default();
-        own.file("init", 0o755, AGENT);
+        own.file("init", 0o755, format!("{INIT}{rest}"));
         if self.rebuilt {
             let component = rebuild::module()?.ok_or_else(|| Error::Observed {
                 expected: "mlx5_core with IPsec in the cache".into(),
@@ -137,13 +141,11 @@ impl Boot {
         let mut archive = read(&fetch::tools().dir()?.join("tools.cpio"))?;
         archive.extend(read(&self.kernel.dir()?.join("modules.cpio"))?);
         archive.extend(own.emit());
-        let path = site.path(&format!("{name}.initrd"));
-        fs::write(&path, archive).map_err(Error::io(format!("writing {}", path.display())))?;
-        Ok(path)
+        fs::write(path, archive).map_err(Error::io(format!("writing {}", path.display())))
     }
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::io(format!("reading {}", path.display())))
 }
 

@@ -145,7 +145,10 @@ impl Model {
 }
 
 /// The server, built once per test run; `RAVELIN_MLX5_DEVICE` names one that is built already.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it does not build.
+pub fn binary() -> Result<PathBuf> {
     static BUILT: OnceLock<core::result::Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         if let Some(path) = std::env::var_os("RAVELIN_MLX5_DEVICE") {

@@ -1,13 +1,15 @@
 //! From a snapshot to text: a heading, and sections of lines that are folded to the width.
 //!
 //! ```text
-//! A  initialized  link up  driver Linux,mlx5_core,6.12.94  6412 pages  2 refusals
-//!   commands  QUERY_HCA_CAP 24  ALLOC_PD 3 (1 BAD_RES) …
+//! A  initialized  link up  Linux,mlx5_core,6.12.94  6412 pages  2 refusals
+//!   SA        0x1 SPI 0x00001001 receive ESN, window of 64 from 750, 62 of it seen, 188 packets left
 //!   CQ        0x401 armed 812/1024 +3 …            counter/size, +EQEs or CQEs that the driver has not taken
+//!   counters  wire_rx_frames 9042 …
 //!   table     0x5 NicRx level 0, root, 2 groups
 //!               3: count, decrypt 0x1, reformat 0x2, table 0x6      812 hits
-//!   SA        0x1 SPI 0x00001001 receive ESN, window of 64 from 750, 62 of it seen, 188 packets left
+//!   commands  QUERY_HCA_CAP 24  ALLOC_PD 3 (1 BAD_RES) …
 //! ```
+//! What moves comes first, since the end of a page may not fit a terminal.
 
 use core::fmt::Write;
 use mlx5_model::snapshot::{Association, Commands, Kind, Queue, Snapshot, Table};
@@ -23,26 +25,25 @@ const DOES: usize = 56;
 pub struct Style {
     /// Columns after which lines are folded.
     pub columns: usize,
-    /// Whether entries without hits and counters at zero are listed too.
+    /// Whether entries without hits, queues that have not moved and counters at zero are listed too.
     pub idle: bool,
 }
 
 /// The page of the device `name`.
 pub fn page(name: &str, seen: &Snapshot, style: Style) -> String {
     let mut page = Page { text: heading(name, seen), style };
-    page.section("commands", seen.commands.iter().map(command));
-    page.section("objects", objects(seen));
-    for kind in [Kind::Eq, Kind::Cq, Kind::Sq, Kind::Rq, Kind::Rmp] {
-        page.section(&label(kind), seen.queues.iter().filter(|queue| queue.kind == kind).map(queue));
-    }
-    for table in &seen.tables {
-        page.table(table);
-    }
     for sa in &seen.associations {
         page.section("SA", [association(sa)]);
     }
+    for kind in [Kind::Eq, Kind::Cq, Kind::Sq, Kind::Rq, Kind::Rmp] {
+        let queues = seen.queues.iter().filter(|queue| queue.kind == kind && (style.idle || moves(queue)));
+        page.section(&label(kind), queues.map(queue));
+    }
     let counters = seen.counters.iter().filter(|(_, value)| style.idle || *value > 0);
     page.section("counters", counters.map(|(name, value)| format!("{name} {value}")));
+    page.tables(&seen.tables);
+    page.section("commands", seen.commands.iter().map(command));
+    page.section("objects", objects(seen));
     page.text
 }
 
@@ -70,6 +71,11 @@ fn objects(seen: &Snapshot) -> impl Iterator<Item = String> + '_ {
     let own = [Kind::Eq, Kind::Cq, Kind::Sq, Kind::Rq, Kind::Rmp, Kind::FlowTable, Kind::Ipsec];
     let others = seen.objects.iter().filter(move |(kind, _)| !own.contains(kind));
     others.map(|(kind, count)| format!("{} {count}", label(*kind)))
+}
+
+/// Whether there is something to see at a queue.
+fn moves(queue: &Queue) -> bool {
+    queue.counter > 0 || !matches!(queue.state, "ready" | "armed" | "reset")
 }
 
 fn queue(queue: &Queue) -> String {
@@ -143,23 +149,31 @@ impl Page {
         let _ = writeln!(self.text, "{line}");
     }
 
+    fn tables(&mut self, tables: &[Table]) {
+        let (shown, idle): (Vec<_>, Vec<_>) = tables
+            .iter()
+            .partition(|table| self.style.idle || table.entries.iter().any(|entry| entry.hits > 0));
+        shown.into_iter().for_each(|table| self.table(table));
+        if !idle.is_empty() {
+            self.section("tables", [format!("{} without hits", idle.len())]);
+        }
+    }
+
     fn table(&mut self, table: &Table) {
         let root = if table.root { ", root" } else { "" };
         let Table { number, kind, level, groups, .. } = table;
         let groups = count(*groups as u64, "group");
-        self.section("table", [format!("{number:#x} {kind} level {level}{root}, {groups}")]);
-        let mut idle = 0;
-        for entry in &table.entries {
-            if entry.hits == 0 && !self.style.idle {
-                idle += 1;
-                continue;
-            }
+        let (shown, idle): (Vec<_>, Vec<_>) =
+            table.entries.iter().partition(|entry| entry.hits > 0 || self.style.idle);
+        let idle = match idle.len() {
+            0 => String::new(),
+            1 => ", 1 entry without hits".into(),
+            idle => format!(", {idle} entries without hits"),
+        };
+        self.section("table", [format!("{number:#x} {kind} level {level}{root}, {groups}{idle}")]);
+        for entry in shown {
             let (does, hits) = (&entry.does, count(entry.hits, "hit"));
             let _ = writeln!(self.text, "{:INDENT$}{:>4}: {does:<DOES$} {hits}", "", entry.index);
-        }
-        if idle > 0 {
-            let entries = if idle == 1 { "entry" } else { "entries" };
-            let _ = writeln!(self.text, "{:INDENT$}  and {idle} {entries} without hits", "");
         }
     }
 }

@@ -46,8 +46,8 @@ impl Screen {
         self.terminal
     }
 
-    /// Shows what `text` makes for so many columns, if it is time to. `last` are lines for the lower edge of a terminal.
-    pub fn refresh(&mut self, text: impl FnOnce(usize) -> String, last: &[String]) {
+    /// Shows what `text` makes for so many columns and rows, if it is time to. `last` are lines for the lower edge of a terminal.
+    pub fn refresh(&mut self, text: impl FnOnce(usize, usize) -> String, last: &[String]) {
         let now = Instant::now();
         if now < self.next {
             return;
@@ -55,10 +55,11 @@ impl Screen {
         if self.terminal {
             self.next = now + TERMINAL;
             let (rows, columns) = size();
-            put(&picture(&text(columns), last, rows, columns));
+            let last = &last[last.len().saturating_sub(rows / 4)..];
+            put(&picture(&text(columns, rows - last.len()), last, rows, columns));
         } else {
             self.next = now + PLAIN;
-            put(&format!("{}\n", text(super::COLUMNS)));
+            put(&format!("{}\n", text(super::COLUMNS, usize::MAX)));
         }
     }
 }
@@ -86,7 +87,6 @@ fn size() -> (usize, usize) {
 
 /// A whole screen: `text` from the top, `last` at the bottom.
 fn picture(text: &str, last: &[String], rows: usize, columns: usize) -> String {
-    let last = &last[last.len().saturating_sub(rows / 4)..];
     let room = rows.saturating_sub(last.len());
     let lines: Vec<&str> = text.lines().collect();
     let mut picture = String::from(HOME);
@@ -94,7 +94,7 @@ fn picture(text: &str, last: &[String], rows: usize, columns: usize) -> String {
     if lines.len() > room
         && let Some(end) = shown.last_mut()
     {
-        *end = cut(&format!("… {} more lines; `show N` has them", lines.len() - room + 1), columns);
+        *end = cut(&format!("… {} more lines", lines.len() - room + 1), columns);
     }
     shown.resize(room, String::new());
     shown.extend(last.iter().map(|line| cut(line, columns)));
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said_to_be_missing() {
         let text = "1\n2\n3\n4\n5\n6\n";
-        assert_eq!(rows(&picture(text, &[], 4, 80)), ["1", "2", "3", "… 3 more lines; `show N` has them"]);
+        assert_eq!(rows(&picture(text, &[], 4, 80)), ["1", "2", "3", "… 3 more lines"]);
         assert_eq!(rows(&picture(text, &[], 6, 80)), ["1", "2", "3", "4", "5", "6"]);
-        assert_eq!(rows(&picture(text, &["log".into()], 1, 80)).len(), 1);
+        assert_eq!(rows(&picture(text, &[], 1, 80)).len(), 1);
     }
 
     #[test]
