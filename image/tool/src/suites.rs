@@ -91,6 +91,12 @@ const SUITES: &[Suite] = &[
         needs_image: false,
     },
     Suite {
+        name: "device",
+        about: "cargo xtask device: a guest attached by the printed command, the view, faults; nothing stays behind",
+        steps: &[Step::System],
+        needs_image: false,
+    },
+    Suite {
         name: "oracle",
         about: "Debian's own kernels 6.1 and 6.12 with their mlx5_core on the model of the card",
         steps: &[Step::System],

@@ -6,10 +6,14 @@ use super::guest::{Boot, XFRM};
 use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::site::Site;
+use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 const SHELL: &str = include_str!("visit.sh");
+/// Longest wait for QEMU to listen at the console.
+const START: Duration = Duration::from_secs(20);
 
 /// Which Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +74,7 @@ impl Visit {
     /// `NAME.console` in the site's directory.
     ///
     /// # Errors
-    /// When QEMU cannot be started.
+    /// When QEMU cannot be started, or ends at once.
     pub fn start(&self, site: &Site, name: &str, console: &Path) -> Result<Process> {
         let mut command = self.machine()?;
         let log = site.path(&format!("{name}.console"));
@@ -78,7 +82,16 @@ impl Visit {
         command
             .args(["-chardev", &format!("socket,id=console,path={path},server=on,wait=off,logfile={log}")]);
         command.args(["-serial", "chardev:console"]);
-        Process::spawn(site, name, command)
+        let mut process = Process::spawn(site, name, command)?;
+        let deadline = Instant::now() + START;
+        while !console.exists() {
+            if process.poll().is_some() || Instant::now() > deadline {
+                let tail = process.transcript().tail();
+                return Err(Error::Ended { who: name.into(), pattern: "(its console)".into(), tail });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(process)
     }
 
     fn machine(&self) -> Result<Command> {

@@ -1,7 +1,7 @@
 //! How several pages share the rows of a terminal: the longest are cut first.
 
 /// Pages one below the other, an empty row between them, in so many rows at most if that is possible.
-pub fn share(pages: &[String], rows: usize) -> String {
+pub(super) fn share(pages: &[String], rows: usize) -> String {
     let pages: Vec<Vec<&str>> = pages.iter().map(|page| page.lines().collect()).collect();
     let rows = rows.saturating_sub(pages.len().saturating_sub(1));
     let longest = pages.iter().map(Vec::len).max().unwrap_or(0);
