@@ -30,6 +30,7 @@ const FORBIDS_UNSAFE: &[&str] = &[
     "ipsec/src/lib.rs",
     "ike-lite/src/lib.rs",
     "mlx5-pci/src/lib.rs",
+    "tests/driver/src/lib.rs",
     "image/src/lib.rs",
     "tests/src/lib.rs",
     "image/tool/src/main.rs",

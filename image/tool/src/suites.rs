@@ -44,6 +44,8 @@ const SUITES: &[Suite] = &[
                 "mlx5-model",
                 "--exclude",
                 "mlx5-device",
+                "--exclude",
+                "mlx5-driver-tests",
                 "--no-fail-fast",
             ]),
         ],
@@ -94,6 +96,12 @@ const SUITES: &[Suite] = &[
         name: "device",
         about: "cargo xtask device: a guest attached by the printed command, the view, faults; nothing stays behind",
         steps: &[Step::System],
+        needs_image: false,
+    },
+    Suite {
+        name: "driver",
+        about: "our ConnectX driver on the model, in one process: bring-up, pages, faults, a device that lies",
+        steps: &[Step::Tests(&["test", "--quiet", "-p", "mlx5-driver-tests", "--no-fail-fast"])],
         needs_image: false,
     },
     Suite {

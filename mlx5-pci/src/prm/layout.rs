@@ -7,6 +7,16 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+/// Any structure of `prm!`, for code that carries them without looking inside.
+pub trait Layout: Default {
+    /// Bytes of the structure.
+    const SIZE: usize;
+    /// A copy of the start of `bytes`; what is missing is zero.
+    fn copy_from(bytes: &[u8]) -> Self;
+    /// As the device has it.
+    fn bytes(&self) -> &[u8];
+}
+
 /// Setters by name for the layout `L`: of a new structure (`L::build()…done()`) or of one in place (`x.set()…`).
 pub struct Build<L, T>(T, PhantomData<L>);
 
@@ -299,6 +309,16 @@ macro_rules! prm {
             }
 
             $($crate::prm_row! { access $(#[$field_meta])* $offset, $bits, $field, $kind })*
+        }
+
+        impl $crate::prm::Layout for $name {
+            const SIZE: usize = $size;
+            fn copy_from(bytes: &[u8]) -> Self {
+                $name::copy_from(bytes)
+            }
+            fn bytes(&self) -> &[u8] {
+                &self.0
+            }
         }
 
         // An associated constant that nobody names is never evaluated, and then nothing would be checked.

@@ -52,7 +52,7 @@ pub use flow_entry::*;
 pub use flow_match::*;
 pub use flow_table::*;
 pub use hca::*;
-pub use layout::{Build, Field, FieldInfo, Shape, reserved_bit};
+pub use layout::{Build, Field, FieldInfo, Layout, Shape, reserved_bit};
 pub use mkey::*;
 pub use object::*;
 pub use opcode::*;

@@ -1,0 +1,145 @@
+//! One function from reset to teardown: the owner of its command interface, its capabilities, and the few objects that
+//! everything else hangs on.
+
+use crate::bring_up;
+use crate::caps::Caps;
+use crate::cmd::{CmdError, Commands};
+use crate::error::Error;
+use crate::hal::Function;
+use crate::pci;
+use crate::prm::{
+    AllocPdIn, AllocTransportDomainIn, AllocUarIn, CreateMkeyIn, DeallocPdIn, DeallocTransportDomainIn,
+    DeallocUarIn, DestroyMkeyIn, Mkc,
+};
+
+/// Memory space of the device.
+const BAR: u8 = 0;
+/// A key that no QP owns.
+const NO_QP: u32 = 0xff_ffff;
+/// The part of a key that its maker chooses.
+const KEY_VARIANT: u8 = 0x52;
+
+/// What the caller decides about a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The most 4-KiB pages that the firmware gets. A ConnectX-7 asks for some thousand.
+    pub page_limit: usize,
+    /// What the firmware is told about who drives it: at most 63 bytes.
+    pub name: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { page_limit: 64 << 10, name: concat!("Ravelin,mlx5-pci,", env!("CARGO_PKG_VERSION")) }
+    }
+}
+
+/// The objects that queues name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Domain {
+    /// The UAR page in which queues ring.
+    pub uar: u32,
+    /// The protection domain.
+    pub pd: u32,
+    /// The transport domain.
+    pub transport_domain: u32,
+    /// The key of all memory that the device reaches.
+    pub mkey: u32,
+}
+
+/// One function of a ConnectX.
+pub struct Device<F: Function> {
+    commands: Commands<F>,
+    options: Options,
+    caps: Caps,
+    domain: Option<Domain>,
+}
+
+impl<F: Function> Device<F> {
+    /// Resets `function` and brings it up.
+    ///
+    /// # Errors
+    /// The first step that fails. The device can't reach memory then.
+    pub fn open(mut function: F, options: Options) -> Result<Self, Error> {
+        pci::reset(&mut function)?;
+        let bar = function.map_bar(BAR)?;
+        let commands = Commands::new(function, bar, options.page_limit)?;
+        let mut device = Self { commands, options, caps: Caps::default(), domain: None };
+        device.bring_up()?;
+        Ok(device)
+    }
+
+    /// From reset on.
+    fn bring_up(&mut self) -> Result<(), Error> {
+        pci::start(self.commands.function_mut());
+        self.caps = bring_up::bring_up(&mut self.commands, self.options.name)?;
+        self.domain = Some(Domain::create(&mut self.commands)?);
+        Ok(())
+    }
+
+    /// The command interface.
+    pub fn commands(&mut self) -> &mut Commands<F> {
+        &mut self.commands
+    }
+
+    /// What the device offers.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// What queues name.
+    ///
+    /// # Errors
+    /// When the device is down.
+    pub fn domain(&self) -> Result<Domain, Error> {
+        self.domain.ok_or(Error::Down)
+    }
+
+    /// Whether it is a virtual function.
+    pub fn is_virtual(&self) -> bool {
+        bring_up::is_virtual(self.commands.function())
+    }
+
+    /// Takes the function down, after everything that was made on it is destroyed. The device has given every page back
+    /// and reaches no memory any more.
+    ///
+    /// # Errors
+    /// The first step that fails; the device reaches no memory all the same.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.domain()?.destroy(&mut self.commands)?;
+        bring_up::tear_down(&mut self.commands)
+    }
+
+    /// Resets the function and brings it up again, whatever state it is in. All that was made on it is gone.
+    ///
+    /// # Errors
+    /// The first step that fails; it may be tried again.
+    pub fn recover(&mut self) -> Result<(), Error> {
+        self.domain = None;
+        pci::reset(self.commands.function_mut())?;
+        self.commands.forget();
+        self.bring_up()
+    }
+}
+
+impl Domain {
+    fn create<F: Function>(commands: &mut Commands<F>) -> Result<Self, CmdError> {
+        let uar = commands.exec(&AllocUarIn::default())?.uar();
+        let pd = commands.exec(&AllocPdIn::default())?.pd();
+        let transport_domain = commands.exec(&AllocTransportDomainIn::default())?.transport_domain();
+        // Access mode 0: addresses are the device's own, and the key covers all of them.
+        let context =
+            Mkc::build().lr(true).lw(true).qpn(NO_QP).mkey_7_0(KEY_VARIANT).length64(true).pd(pd).done();
+        let index =
+            commands.exec(&CreateMkeyIn::build().memory_key_mkey_entry(&context).done())?.mkey_index();
+        Ok(Self { uar, pd, transport_domain, mkey: index << 8 | u32::from(KEY_VARIANT) })
+    }
+
+    fn destroy<F: Function>(self, commands: &mut Commands<F>) -> Result<(), CmdError> {
+        commands.exec(&DestroyMkeyIn::build().mkey_index(self.mkey >> 8).done())?;
+        commands.exec(&DeallocTransportDomainIn::build().transport_domain(self.transport_domain).done())?;
+        commands.exec(&DeallocPdIn::build().pd(self.pd).done())?;
+        commands.exec(&DeallocUarIn::build().uar(self.uar).done())?;
+        Ok(())
+    }
+}

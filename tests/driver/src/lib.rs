@@ -1,0 +1,14 @@
+//! The ConnectX driver `mlx5-pci` on the model `mlx5-model`: machines that join the two, for stories in `tests/`.
+//!
+//! A [`Machine`] is a driver's side of the seam ([`mlx5_pci::hal`]) with a model behind it, and what a test may do to
+//! that model: look at what it refused, inject faults, be the wire. Stories are generic over it.
+
+#![forbid(unsafe_code)]
+
+pub mod in_process;
+mod machine;
+mod memory;
+
+pub use in_process::InProcess;
+pub use machine::Machine;
+pub use memory::{Region, Space};

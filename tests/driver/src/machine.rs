@@ -1,0 +1,30 @@
+//! What a test may do to the model behind the seam, wherever it runs.
+
+use core::time::Duration;
+use mlx5_model::Fault;
+use mlx5_pci::hal::Function;
+
+/// A machine with one ConnectX in it.
+pub trait Machine {
+    /// The driver's side.
+    type Function: Function;
+
+    /// A machine with a card of this profile (`cx6dx`, `cx7`, `vf`), powered on.
+    fn new(profile: &str) -> Self;
+    /// The driver's side. One driver at a time.
+    fn function(&self) -> Self::Function;
+    /// What the model has refused or found misused, one line each. A driver without fault leaves none.
+    fn misuse(&self) -> Vec<String>;
+    /// Arms a fault.
+    fn inject(&self, fault: Fault);
+    /// Pages of the host that the model holds.
+    fn pages_held(&self) -> usize;
+    /// A frame arrives from the wire.
+    fn receive(&self, frame: &[u8]);
+    /// Frames that were sent to the wire since the last call.
+    fn sent(&self) -> Vec<Vec<u8>>;
+    /// Interrupts since the last call, by MSI-X vector.
+    fn interrupts(&self) -> Vec<u16>;
+    /// Time passes.
+    fn pass(&self, time: Duration);
+}
