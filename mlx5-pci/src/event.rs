@@ -1,20 +1,9 @@
-//! What the device tells by itself, and where it comes from: the contract between event queues and those who wait.
+//! Where events come from while a command blocks: the contract between an event queue and those who wait.
 
-use crate::prm::EventType;
+use crate::eq::Eq;
+use crate::hal::{Bar, DmaMem};
 
-/// Bytes of event data.
-pub const DATA: usize = 28;
-
-/// Something that has happened. It is a claim of the device: who acts on its numbers looks them up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// What.
-    pub kind: EventType,
-    /// What exactly, where the type has sub-types.
-    pub sub_kind: u8,
-    /// Event data, for the `Eqe…` layouts of `prm`.
-    pub data: [u8; DATA],
-}
+pub use crate::eq::Event;
 
 /// An event queue as blocking commands drain it: the device may ask for pages before it goes on.
 pub trait Events<B> {
@@ -22,4 +11,14 @@ pub trait Events<B> {
     fn next(&mut self, bar: &B) -> Option<Event>;
     /// All events are taken: asks for an interrupt when the next one comes.
     fn arm(&mut self, bar: &B);
+}
+
+impl<M: DmaMem, B: Bar> Events<B> for Eq<M> {
+    fn next(&mut self, bar: &B) -> Option<Event> {
+        Eq::next(self, bar)
+    }
+
+    fn arm(&mut self, bar: &B) {
+        Eq::arm(self, bar);
+    }
 }
