@@ -30,16 +30,29 @@ fn objects_modified(pair: &Pair, card: usize) -> Result<u64> {
 
 /// A hundred echoes one after the other over the wrap, or over the middle of the lower half's numbers. The card tells
 /// its driver of either, once for each SA.
+///
+/// The driver asks what the event was about and gives the card 10 ms to answer; when a loaded host is later, the driver
+/// drops the event. So there is a second and a third chance, with a driver loaded anew, for that alone.
 fn across(pair: &Pair, plan: &Plan) -> Result<()> {
-    plan.install(pair)?;
-    let wire = Wire::from_now(pair, plan)?;
-    pair.ping(0, &plan.inner(1), 100, 56)?;
-    wire.demand_esp(pair, plan, 100)?;
-    for card in [0, 1] {
-        let (modified, wanted) = (objects_modified(pair, card)?, 2 * u64::from(plan.on_card[card]));
-        demand(modified == wanted, format!("{wanted} changes of objects on card {card}"), modified)?;
+    let wanted = plan.on_card.map(|on_card| 2 * u64::from(on_card));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let before = [objects_modified(pair, 0)?, objects_modified(pair, 1)?];
+        plan.install(pair)?;
+        let wire = Wire::from_now(pair, plan)?;
+        pair.ping(0, &plan.inner(1), 100, 56)?;
+        wire.demand_esp(pair, plan, 100)?;
+        let modified = [objects_modified(pair, 0)? - before[0], objects_modified(pair, 1)? - before[1]];
+        if modified == wanted {
+            return Ok(());
+        }
+        seen.push(modified);
+        for guest in &pair.guests {
+            guest.sh("rmmod mlx5_core")?;
+        }
+        pair.reset()?;
     }
-    Ok(())
+    demand(false, format!("{wanted:?} changes of objects on the cards"), format!("{seen:?}"))
 }
 
 #[test]

@@ -8,7 +8,8 @@ use ravelin_tests::oracle::pair::{INTERFACE, Pair};
 pub(crate) enum Mode {
     /// Between the guests themselves.
     Transport,
-    /// Between 192.168.1.1 behind guest 0 and 192.168.2.1 behind guest 1.
+    /// Between 192.168.1.1 behind guest 0 and 192.168.2.1 behind guest 1, or fd01::1 and fd02::1 over IPv6: the packets
+    /// that come out of a tunnel get the EtherType of its outer header from Linux's driver, so both are of one family.
     Tunnel,
 }
 
@@ -67,6 +68,7 @@ impl Plan {
     pub(crate) fn inner(&self, guest: usize) -> String {
         match self.mode {
             Mode::Transport => self.outer(guest),
+            Mode::Tunnel if self.six => format!("fd0{}::1", guest + 1),
             Mode::Tunnel => format!("192.168.{}.1", guest + 1),
         }
     }
@@ -86,12 +88,20 @@ impl Plan {
         for (number, guest) in pair.guests.iter().enumerate() {
             if self.mode == Mode::Tunnel {
                 guest.sh(&format!(
-                    "ip addr replace {mine}/32 dev lo && ip route replace {other}/32 via {family} {peer} src {mine}",
-                    family = if self.six { "inet6" } else { "inet" },
+                    "ip addr replace {mine}/{all} dev lo && ip route replace {other}/{all} via {peer} src {mine}",
+                    all = if self.six { 128 } else { 32 },
                     mine = self.inner(number),
                     other = self.inner(1 - number),
                     peer = self.outer(1 - number),
                 ))?;
+                // What the card will put into a tunnel, Linux sends to the inner address as if it were on the link. ARP
+                // answers for every address of a host, neighbour discovery does not.
+                if self.six {
+                    let (other, mac) = (self.inner(1 - number), 2 - number);
+                    guest.sh(&format!(
+                        "ip neigh replace {other} lladdr 02:00:00:00:00:0{mac} dev {INTERFACE}"
+                    ))?;
+                }
             }
             for from in [0, 1] {
                 guest.sh(&self.state(number, from))?;

@@ -36,3 +36,8 @@ fn a_tunnel_over_ipv6_against_software() -> Result<()> {
         tunnel(pair, &Plan { mode: Mode::Tunnel, six: true, on_card: [false, true], ..Plan::new(128) })
     })
 }
+
+#[test]
+fn a_tunnel_over_ipv6_on_both_cards() -> Result<()> {
+    with(|pair| tunnel(pair, &Plan { mode: Mode::Tunnel, six: true, ..Plan::new(256) }))
+}
