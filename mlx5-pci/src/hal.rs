@@ -10,7 +10,7 @@ use core::sync::atomic::{
     fence,
 };
 use core::time::Duration;
-use net::Packet;
+use net::{Packet, Slab};
 
 /// Why the machine could not give what a driver asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub trait Function {
     type Mem: DmaMem;
     /// A packet that it holds.
     type Loan: Loan;
+    /// A slab that it fills.
+    type Region: Region;
 
     /// Reads the dword of configuration space that holds byte `offset` (0 to 4095).
     fn config_read(&self, offset: u16) -> u32;
@@ -61,6 +63,8 @@ pub trait Function {
     fn alloc(&self, bytes: usize, align: usize) -> Result<Self::Mem, HalError>;
     /// Gives a packet's memory to the device: the packet's bytes to read, or its tailroom to fill.
     fn lend(&self, packet: Packet, way: Way) -> Self::Loan;
+    /// Gives the memory of a slab to the device, to fill it with packets.
+    fn lend_slab(&self, slab: Slab) -> Self::Region;
     /// Time since some fixed moment, for timeouts.
     fn now(&self) -> Duration;
     /// Called in every polling loop: `pause` on a CPU, one step of the device in a test.
@@ -89,6 +93,21 @@ pub trait Loan {
     /// Ends the loan: the packet as it was (`ToDevice`), or with the first `written` bytes that the device has filled
     /// (`FromDevice`; more than were lent count as all).
     fn take_back(self, written: usize) -> Packet;
+}
+
+/// A slab that the device fills with one packet behind another. Dropping it before the device is done with it is the
+/// driver's mistake; packets that were taken from it live on.
+pub trait Region {
+    /// Where the device finds the first byte.
+    fn iova(&self) -> u64;
+    /// Bytes that it may fill.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The packet of `bytes` at `start`, whose strides end at `end`; see [`Slab::take`], whose rules are these.
+    fn take(&mut self, start: usize, end: usize, bytes: usize) -> Option<Packet>;
 }
 
 /// A register window. Values are in CPU order; the device is big-endian. An offset outside the window reads as all

@@ -28,6 +28,10 @@ pub mod prm;
 pub mod register;
 #[allow(dead_code)]
 mod ring;
+#[allow(dead_code)]
+mod rq;
+#[allow(dead_code)]
+mod sq;
 #[cfg(test)]
 mod testing;
 pub mod timeouts;

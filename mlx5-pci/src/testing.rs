@@ -1,11 +1,11 @@
 //! A machine for unit tests: memory that nothing but the test looks at, a register window that writes down what it is
 //! given, and loans that are what was lent.
 
-use crate::hal::{Bar, DmaExt, DmaMem, Function, HalError, Loan, Way};
+use crate::hal::{Bar, DmaExt, DmaMem, Function, HalError, Loan, Region, Way};
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::AtomicU32;
 use core::time::Duration;
-use net::Packet;
+use net::{Packet, Slab};
 use std::rc::Rc;
 use std::vec::Vec;
 
@@ -78,6 +78,28 @@ impl Loan for Lent {
     }
 }
 
+/// A slab that is lent.
+pub(crate) struct LentSlab {
+    slab: Slab,
+    iova: u64,
+}
+
+impl Region for LentSlab {
+    fn iova(&self) -> u64 {
+        self.iova
+    }
+
+    fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    fn take(&mut self, start: usize, end: usize, bytes: usize) -> Option<Packet> {
+        let mut packet = Packet::from(self.slab.take(start, end, bytes)?);
+        packet.append(bytes)?;
+        Some(packet)
+    }
+}
+
 /// What was written to registers: offset and dwords.
 #[derive(Default)]
 pub(crate) struct Registers(pub(crate) RefCell<Vec<(usize, Vec<u32>)>>);
@@ -104,6 +126,7 @@ impl Function for Machine {
     type Bar = Registers;
     type Mem = Words;
     type Loan = Lent;
+    type Region = LentSlab;
 
     fn config_read(&self, _: u16) -> u32 {
         0
@@ -123,6 +146,10 @@ impl Function for Machine {
     fn lend(&self, packet: Packet, way: Way) -> Lent {
         let len = if way == Way::ToDevice { packet.len() } else { packet.tailroom() };
         Lent { iova: self.place(len), len, way, packet }
+    }
+
+    fn lend_slab(&self, slab: Slab) -> LentSlab {
+        LentSlab { iova: self.place(slab.len()), slab }
     }
 
     fn now(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! What the gateway asks of a network port: bursts of owned packets in and out.
 
+use crate::offload::Offloads;
 use crate::packet::Packet;
 use smoltcp::wire::EthernetAddress;
 
@@ -55,4 +56,9 @@ pub trait Nic {
     fn arm(&mut self) -> bool;
     /// Counters since start.
     fn stats(&self) -> NicStats;
+    /// What it does by itself with the wishes in the metadata of frames that it sends. All else has to be done before,
+    /// see [`Complete`](crate::software::Complete).
+    fn offloads(&self) -> Offloads {
+        Offloads::NONE
+    }
 }

@@ -129,7 +129,7 @@ impl<M: DmaMem> Cq<M> {
     ///
     /// # Errors
     /// When there is no memory.
-    fn new<F: Function<Mem = M>>(
+    pub(crate) fn new<F: Function<Mem = M>>(
         function: &F,
         log_size: u8,
         uar: Uar,
@@ -139,6 +139,12 @@ impl<M: DmaMem> Cq<M> {
         // An entry of zeroes would look like one that the device has written on its first round.
         ring.fill(OWNER.word, OWNER.put(1) | OPCODE.put(u32::from(CqeOpcode::INVALID.0)));
         Ok(Self { ring, number: 0, uar, consumer: 0, sequence: 0, compression, session: Session::default() })
+    }
+
+    /// Lets a test write CQEs.
+    #[cfg(test)]
+    pub(crate) fn ring(&self) -> &Ring<M, WORDS> {
+        &self.ring
     }
 
     /// Its number.

@@ -39,7 +39,7 @@ pub struct Meta {
 pub struct Fill {
     /// That of the IPv4 header.
     pub header: bool,
-    /// That of TCP, UDP or ICMPv6 behind it.
+    /// That of TCP or UDP behind it.
     pub transport: bool,
 }
 

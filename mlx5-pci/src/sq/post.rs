@@ -1,0 +1,201 @@
+//! From packets to send WQEs (facts E.9).
+//!
+//! ```text
+//!   SEND            control | Ethernet | data
+//!   ENHANCED_MPSW   control | Ethernet | data | data | data ...      packets with the same offloads, one segment each
+//!   LSO             control | Ethernet, headers ... | data           the device cuts, and repeats the headers
+//!   SEND, inline    control | Ethernet, headers ... | data           where the device must not fetch the headers
+//! ```
+//!
+//! An enhanced WQE with a single packet is a SEND, byte for byte but for the opcode, so that what will follow need not be
+//! known. A VLAN tag is inserted by the device, but into headers that lie in the WQE, where it is written by hand.
+
+use super::Sq;
+use crate::hal::{Function, Loan, Way};
+use crate::prm::WqeOpcode;
+use crate::ring::store;
+use crate::wqe::{self, BLOCK_SEGMENTS, Ethernet, INLINE_START, SEGMENT, Segment};
+use net::offload::{TAG, VLAN, ethernet_len};
+use net::{Headers, Packet};
+
+/// Segments of a WQE before its packets.
+const HEAD: usize = 2;
+/// Most segments of an enhanced WQE: 16 blocks, less one segment so that `ds` has room.
+const MOST: usize = 60;
+/// Most bytes of headers in a WQE.
+const HEADERS: usize = 256;
+/// As many bytes are in the WQE of a packet whose headers are to be, but are not known.
+const UNKNOWN: usize = 128;
+/// The shortest frame.
+const ETHERNET: usize = 14;
+/// Where the tag goes: behind the addresses.
+const TAG_AT: usize = 12;
+/// Blocks of a WQE with most headers.
+const INLINE_BLOCKS: u32 =
+    (HEAD + (HEADERS - INLINE_START).div_ceil(SEGMENT) + 1).div_ceil(BLOCK_SEGMENTS) as u32;
+
+/// The WQE that packets are being added to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
+    /// Segments so far; 0: there is none.
+    segments: usize,
+    ethernet: Ethernet,
+}
+
+/// Headers that go into a WQE, on their way there.
+struct Inline {
+    bytes: [u8; HEADERS],
+    len: usize,
+}
+
+impl Inline {
+    /// The first `length` bytes of `frame`, with the tag `vlan`.
+    fn new(frame: &[u8], length: usize, vlan: Option<u16>) -> Option<Self> {
+        let mut bytes = [0; HEADERS];
+        let headers = frame.get(..length)?;
+        let Some(tci) = vlan else {
+            bytes.get_mut(..length)?.copy_from_slice(headers);
+            return Some(Self { bytes, len: length });
+        };
+        let (addresses, rest) = headers.split_at_checked(TAG_AT)?;
+        let [v0, v1] = VLAN.to_be_bytes();
+        let [t0, t1] = tci.to_be_bytes();
+        bytes.get_mut(..TAG_AT)?.copy_from_slice(addresses);
+        bytes.get_mut(TAG_AT..TAG_AT + TAG)?.copy_from_slice(&[v0, v1, t0, t1]);
+        bytes.get_mut(TAG_AT + TAG..length + TAG)?.copy_from_slice(rest);
+        Some(Self { bytes, len: length + TAG })
+    }
+
+    fn get(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<F: Function> Sq<F> {
+    /// The most blocks that the packet can take.
+    #[inline(always)]
+    pub(super) fn blocks_at_most(&self, packet: &Packet) -> u32 {
+        if packet.meta.segment.is_none() && self.abilities.min_inline == 0 { 1 } else { INLINE_BLOCKS }
+    }
+
+    /// Puts a packet into the ring, for which there is room.
+    #[inline(always)]
+    pub(super) fn put(&mut self, function: &F, open: &mut Open, packet: Packet) {
+        let (meta, length) = (&packet.meta, packet.len());
+        let ethernet =
+            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata: 0, vlan: meta.vlan };
+        // A packet that must be protected may not leave as long as no rule of the device protects it.
+        if length < ETHERNET || meta.sa_out.is_some() {
+            self.counters.drops += 1;
+            return;
+        }
+        if meta.segment.is_some() || self.abilities.min_inline != 0 {
+            self.close(open);
+            self.put_with_headers(function, ethernet, packet);
+            return;
+        }
+        if open.segments != 0
+            && (open.ethernet != ethernet || open.segments >= MOST || !self.abilities.enhanced)
+        {
+            self.close(open);
+        }
+        if open.segments == 0 {
+            *open = Open { segments: HEAD, ethernet };
+        }
+        let at = usize::from(self.producer) * BLOCK_SEGMENTS + open.segments;
+        open.segments += 1;
+        self.counters.frames += 1;
+        self.counters.bytes += length as u64;
+        let loan = function.lend(packet, Way::ToDevice);
+        self.write(at, wqe::data(length as u32, self.lkey, loan.iova()));
+        self.keep(loan);
+    }
+
+    /// Ends the WQE that packets are being added to.
+    #[inline(always)]
+    pub(super) fn close(&mut self, open: &mut Open) {
+        if open.segments == 0 {
+            return;
+        }
+        let opcode = if open.segments == HEAD + 1 { WqeOpcode::SEND } else { WqeOpcode::ENHANCED_MPSW };
+        self.finish(opcode, open.ethernet.segment(), open.segments);
+        open.segments = 0;
+    }
+
+    /// Writes the first two segments of the WQE at the end of the ring and makes it part of it.
+    #[inline(always)]
+    fn finish(&mut self, opcode: WqeOpcode, ethernet: Segment, segments: usize) {
+        let at = usize::from(self.producer) * BLOCK_SEGMENTS;
+        self.write(at, wqe::control(opcode, self.producer, self.number, segments, false));
+        self.write(at + 1, ethernet);
+        self.last = self.producer;
+        self.producer = self.producer.wrapping_add(segments.div_ceil(BLOCK_SEGMENTS) as u16);
+    }
+
+    /// Puts a packet into the ring whose headers lie in its WQE: one that the device cuts, or any where it has to be so.
+    fn put_with_headers(&mut self, function: &F, ethernet: Ethernet, packet: Packet) {
+        let Some((opcode, ethernet, headers, inline)) = self.headers(ethernet, &packet) else {
+            self.counters.drops += 1;
+            return;
+        };
+        let length = packet.len();
+        let loan = function.lend(packet, Way::ToDevice);
+        let first = usize::from(self.producer) * BLOCK_SEGMENTS;
+        let mut segments = HEAD;
+        for part in inline.get().get(INLINE_START..).unwrap_or_default().chunks(SEGMENT) {
+            self.write(first + segments, wqe::bytes(part));
+            segments += 1;
+        }
+        if length > headers {
+            let rest = wqe::data((length - headers) as u32, self.lkey, loan.iova() + headers as u64);
+            self.write(first + segments, rest);
+            segments += 1;
+        }
+        self.finish(opcode, ethernet.with_headers(inline.get()), segments);
+        self.counters.frames += 1;
+        self.counters.bytes += length as u64;
+        self.keep(loan);
+    }
+
+    /// What the WQE of a packet needs whose headers lie in it: opcode, offloads, how many bytes of the packet are headers,
+    /// and what they are with a tag. `None` if it cannot be sent as its metadata wants.
+    fn headers(&self, ethernet: Ethernet, packet: &Packet) -> Option<(WqeOpcode, Ethernet, usize, Inline)> {
+        let bytes = packet.bytes();
+        let found = Headers::parse(bytes);
+        let mut plain = ethernet;
+        if let Some(mss) = packet.meta.segment {
+            let found = found?;
+            let payload = bytes.len() - found.payload;
+            plain = Ethernet { l3: found.v4, l4: true, ..ethernet };
+            if payload > mss.into() {
+                if found.proto != net::ip::proto::TCP || mss == 0 || payload > self.abilities.max_lso {
+                    return None;
+                }
+                let inline = Inline::new(bytes, found.payload, ethernet.vlan)?;
+                return Some((WqeOpcode::LSO, Ethernet { mss, ..plain }, found.payload, inline));
+            }
+        }
+        let length = match self.abilities.min_inline {
+            0 | 1 => ethernet_len(bytes),
+            _ => found.map_or(bytes.len().min(UNKNOWN), |found| found.payload),
+        };
+        Some((WqeOpcode::SEND, plain, length, Inline::new(bytes, length, ethernet.vlan)?))
+    }
+
+    /// Writes segment `at`, counted from the start of the ring and round it.
+    #[inline(always)]
+    fn write(&self, at: usize, segment: Segment) {
+        if let Some(place) = self.ring.segments().get(at & self.segment_mask()) {
+            store(place, segment);
+        }
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, loan: F::Loan) {
+        let slot = self.ring.slot(self.posted);
+        if let Some(place) = self.lent.get_mut(slot) {
+            *place = Some(loan);
+        }
+        self.posted = self.posted.wrapping_add(1);
+    }
+}
