@@ -12,11 +12,10 @@ extern crate std;
 
 mod bring_up;
 pub mod caps;
+pub mod channel;
 pub mod cmd;
-#[allow(dead_code)]
 mod cq;
 pub mod device;
-#[allow(dead_code)]
 pub mod eq;
 pub mod error;
 pub mod event;
@@ -25,19 +24,17 @@ pub mod health;
 mod pages;
 pub mod pci;
 pub mod prm;
+mod queue;
+pub mod queues;
 pub mod register;
-#[allow(dead_code)]
 mod ring;
-#[allow(dead_code)]
 mod rq;
-#[allow(dead_code)]
+pub mod rss;
 mod sq;
 #[cfg(test)]
 mod testing;
 pub mod timeouts;
-#[allow(dead_code)]
 mod uar;
-#[allow(dead_code)]
 mod wqe;
 
 pub use uar::Uar;

@@ -4,11 +4,12 @@
 //! compressed ones has a believable size; whether its counters and lengths can be is for the queue that knows what it
 //! has posted. Left out: CQEs of 128 bytes, the enhanced layout of compressed CQEs, solicited events.
 
+mod command;
 #[cfg(test)]
 mod tests;
 
 use crate::hal::{Bar, DmaMem, Function, HalError};
-use crate::prm::{Cqe64, CqeOpcode, ErrCqe, MiniCqe8Checksum};
+use crate::prm::{Cqe64, CqeOpcode, CqeSyndrome, ErrCqe, MiniCqe8Checksum};
 use crate::ring::{Bits, Ring, load, load_owner, store_owner};
 use crate::uar::{COUNTER, Uar};
 use core::sync::atomic::AtomicU32;
@@ -86,6 +87,21 @@ pub(crate) struct Failure {
     pub(crate) syndrome: u8,
     /// Why, in the vendor's words.
     pub(crate) vendor: u8,
+}
+
+impl Failure {
+    /// A queue that failed without a CQE: an event said so.
+    pub(crate) const UNTOLD: Failure = Failure { request: false, counter: 0, wqe: 0, syndrome: 0, vendor: 0 };
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if *self == Self::UNTOLD {
+            return f.write_str("in error");
+        }
+        let syndrome = CqeSyndrome(self.syndrome);
+        write!(f, "WQE {:#x} failed: {syndrome}, vendor syndrome {:#x}", self.counter, self.vendor)
+    }
 }
 
 /// A CQE.
@@ -246,6 +262,11 @@ impl<M: DmaMem> Cq<M> {
     /// An event of this queue was seen.
     pub(crate) fn notified(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
+    }
+
+    /// Whether there is nothing to read.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_next()
     }
 
     fn has_next(&self) -> bool {

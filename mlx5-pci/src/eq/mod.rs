@@ -3,9 +3,11 @@
 //! An EQE is a claim: its type and numbers are handed on as they are, and who acts on them looks them up. Left out:
 //! signatures, which devices leave zero.
 
+mod command;
 #[cfg(test)]
 mod tests;
 
+use crate::event::{DATA, Event};
 use crate::hal::{Bar, DmaMem, Function, HalError};
 use crate::prm::{Eqe, EventType};
 use crate::ring::{Bits, Ring, load, load_owner};
@@ -13,8 +15,6 @@ use crate::uar::Uar;
 
 /// Dwords of an EQE.
 const WORDS: usize = Eqe::SIZE / 4;
-/// Bytes of event data.
-const DATA: usize = 28;
 /// Where they lie.
 const DATA_WORD: usize = 0x20 / 4;
 /// The consumer counter is told to the device at least so often, or it could run out of entries that it may write.
@@ -23,17 +23,6 @@ const LATEST: u32 = 64;
 const OWNER: Bits = Bits::of(Eqe::FIELDS, "owner");
 const TYPE: Bits = Bits::of(Eqe::FIELDS, "type_");
 const SUB_TYPE: Bits = Bits::of(Eqe::FIELDS, "sub_type");
-
-/// Something that has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// What.
-    pub kind: EventType,
-    /// What exactly, where the type has sub-types.
-    pub sub_kind: u8,
-    /// Event data, for the `Eqe…` layouts of `prm`.
-    pub data: [u8; DATA],
-}
 
 /// An event queue.
 pub struct Eq<M> {

@@ -99,9 +99,9 @@ impl<M: DmaMem, const WORDS: usize> Ring<M, WORDS> {
     }
 
     /// The pages of the ring, as commands list them.
-    pub(crate) fn pages(&self) -> Vec<u64> {
+    pub(crate) fn pages(&self) -> Vec<u8> {
         let pages = Self::bytes_of(self.log_size).div_ceil(PAGE);
-        (0..pages).map(|page| self.memory.iova() + (page * PAGE) as u64).collect()
+        (0..pages).flat_map(|page| (self.memory.iova() + (page * PAGE) as u64).to_be_bytes()).collect()
     }
 
     fn record_at(&self) -> usize {

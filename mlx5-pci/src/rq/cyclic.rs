@@ -36,7 +36,7 @@ impl<F: Function> Cyclic<F> {
     }
 
     /// Posts a buffer in every slot; how many are missing.
-    pub(super) fn fill(&mut self, function: &F) -> usize {
+    fn fill(&mut self, function: &F) -> usize {
         for slot in 0..self.lent.len() {
             let Some(buffer) = self.pool.take() else { return self.lent.len() - slot };
             self.lend(function, slot, buffer);
@@ -54,6 +54,16 @@ impl<F: Function> Cyclic<F> {
         self.lent.get_mut(slot)?.replace(loan)
     }
 
+    /// Posts everything in a queue that is new or was in reset; how many buffers are missing.
+    pub(super) fn start(&mut self, function: &F) -> usize {
+        let posted = self.lent.iter().all(Option::is_some);
+        let missing = if posted { 0 } else { self.fill(function) };
+        if missing == 0 {
+            Receive::<F>::publish(self);
+        }
+        missing
+    }
+
     /// Everything is as after [`Cyclic::fill`]: the device has forgotten what was posted, it is in reset.
     pub(super) fn clear(&mut self, cq: &mut Cq<F::Mem>) {
         super::drain(cq);
@@ -65,6 +75,11 @@ impl<F: Function> Cyclic<F> {
     /// Its number.
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// What it has counted.
+    pub(super) fn counted(&self) -> Counters {
+        self.counters
     }
 
     /// Why it receives nothing, if it does not.

@@ -4,6 +4,7 @@
 //! packets share a slab. What a CQE says is held against what was posted: a number that is not outstanding changes
 //! nothing, a number that skips others means that their completions are lost, and lost completions lose no memory.
 
+pub(crate) mod command;
 pub(crate) mod cyclic;
 pub(crate) mod striding;
 

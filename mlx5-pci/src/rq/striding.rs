@@ -88,7 +88,7 @@ impl<F: Function> Striding<F> {
     }
 
     /// Posts slabs as long as there are places and slabs; how many places are empty.
-    pub(super) fn fill(&mut self, function: &F) -> usize {
+    fn fill(&mut self, function: &F) -> usize {
         while u32::from(self.posted.wrapping_sub(self.done)) < self.ring.size() {
             let slot = self.ring.slot(self.posted.into());
             let Some(place) = self.lent.get_mut(slot) else { break };
@@ -106,6 +106,13 @@ impl<F: Function> Striding<F> {
         self.ring.size() as usize - usize::from(self.posted.wrapping_sub(self.done))
     }
 
+    /// Posts what there is in a queue that is new or was in reset; 1 if that is nothing.
+    pub(super) fn start(&mut self, function: &F) -> usize {
+        let empty = self.fill(function);
+        Receive::<F>::publish(self);
+        usize::from(empty == self.lent.len())
+    }
+
     /// As after [`Striding::new`]: the device has forgotten what was posted, it is in reset. Slabs of which something was
     /// used are let go.
     pub(super) fn clear(&mut self, cq: &mut Cq<F::Mem>) {
@@ -119,6 +126,11 @@ impl<F: Function> Striding<F> {
     /// Its number.
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// What it has counted.
+    pub(super) fn counted(&self) -> Counters {
+        self.counters
     }
 
     /// Why it receives nothing, if it does not.

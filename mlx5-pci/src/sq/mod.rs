@@ -8,6 +8,7 @@
 //! an error nothing is sent until the queue is repaired. Left out: several data segments per packet, as a packet of `net`
 //! has one piece of memory.
 
+mod command;
 mod post;
 #[cfg(test)]
 mod tests;
@@ -242,6 +243,11 @@ impl<F: Function> Sq<F> {
     /// Why the queue sends nothing, if it does not.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure
+    }
+
+    /// The queue is in error, an event says.
+    pub(crate) fn fail(&mut self) {
+        self.failure.get_or_insert(Failure::UNTOLD);
     }
 
     /// What it has counted.
