@@ -12,8 +12,7 @@ use crate::cmd::{CmdError, Commands};
 use crate::device::Domain;
 use crate::hal::Function;
 use crate::prm::{
-    CreateRqtIn, CreateTirIn, DestroyRqtIn, DestroyTirIn, ModifyRqtIn, RqNum, RqtBitmask, Rqtc,
-    RxHashFieldSelect, Tirc,
+    CreateRqtIn, CreateTirIn, DestroyRqtIn, DestroyTirIn, RqNum, Rqtc, RxHashFieldSelect, Tirc,
 };
 use alloc::vec::Vec;
 
@@ -112,7 +111,6 @@ pub(crate) struct Spreading<'a> {
 pub(crate) struct Rss {
     rqtn: u32,
     tirs: Vec<(Traffic, u32)>,
-    entries: usize,
 }
 
 impl Rss {
@@ -131,7 +129,7 @@ impl Rss {
         let (context, list) = table(rqns, entries);
         let input = CreateRqtIn::build().rqt_context(&context).done();
         let rqtn = commands.exec_with(&input, &list)?.rqtn();
-        let mut rss = Self { rqtn, tirs: Vec::new(), entries };
+        let mut rss = Self { rqtn, tirs: Vec::new() };
         for traffic in Traffic::ALL {
             let context = rss.context(domain, rqns, traffic, spreading);
             let tirn = commands.exec(&CreateTirIn::build().ctx(&context).done())?.tirn();
@@ -167,21 +165,6 @@ impl Rss {
     /// The TIRs, for steering.
     pub(crate) fn tirs(&self) -> &[(Traffic, u32)] {
         &self.tirs
-    }
-
-    /// Spreads over other queues from now on: while one of them is out of order, over the rest.
-    ///
-    /// # Errors
-    /// When the command fails.
-    pub(crate) fn redirect<F: Function>(
-        &self,
-        commands: &mut Commands<F>,
-        rqns: &[u32],
-    ) -> Result<(), CmdError> {
-        let (context, list) = table(rqns, self.entries);
-        let bitmask = RqtBitmask::build().rqn_list(true).done();
-        let input = ModifyRqtIn::build().rqtn(self.rqtn).bitmask(&bitmask).ctx(&context).done();
-        commands.exec_with(&input, &list).map(|_| ())
     }
 
     /// Makes the device forget it, after steering does not lead to it any more.

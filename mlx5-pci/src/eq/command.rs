@@ -1,10 +1,9 @@
-//! CREATE_EQ and DESTROY_EQ (facts E.7), and the EQ as blocking commands drain it.
+//! CREATE_EQ and DESTROY_EQ (facts E.7).
 
 use super::Eq;
 use crate::cmd::{CmdError, Commands};
 use crate::error::Error;
-use crate::event::{Event, Events};
-use crate::hal::{Bar, DmaMem, Function};
+use crate::hal::{DmaMem, Function};
 use crate::prm::{CreateEqIn, DestroyEqIn, Eqc, EventType};
 use crate::uar::Uar;
 
@@ -40,15 +39,5 @@ impl<M: DmaMem> Eq<M> {
     /// When the command fails.
     pub fn destroy<F: Function<Mem = M>>(commands: &mut Commands<F>, eqn: u8) -> Result<(), CmdError> {
         commands.exec(&DestroyEqIn::build().eq_number(eqn).done()).map(|_| ())
-    }
-}
-
-impl<M: DmaMem, B: Bar> Events<B> for Eq<M> {
-    fn next(&mut self, bar: &B) -> Option<Event> {
-        Eq::next(self, bar)
-    }
-
-    fn arm(&mut self, bar: &B) {
-        Eq::arm(self, bar);
     }
 }

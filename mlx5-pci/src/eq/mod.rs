@@ -7,12 +7,13 @@ mod command;
 #[cfg(test)]
 mod tests;
 
-use crate::event::{DATA, Event};
 use crate::hal::{Bar, DmaMem, Function, HalError};
 use crate::prm::{Eqe, EventType};
 use crate::ring::{Bits, Ring, load, load_owner};
 use crate::uar::Uar;
 
+/// Bytes of event data.
+const DATA: usize = 28;
 /// Dwords of an EQE.
 const WORDS: usize = Eqe::SIZE / 4;
 /// Where they lie.
@@ -23,6 +24,17 @@ const LATEST: u32 = 64;
 const OWNER: Bits = Bits::of(Eqe::FIELDS, "owner");
 const TYPE: Bits = Bits::of(Eqe::FIELDS, "type_");
 const SUB_TYPE: Bits = Bits::of(Eqe::FIELDS, "sub_type");
+
+/// Something that has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub kind: EventType,
+    /// What exactly, where the type has sub-types.
+    pub sub_kind: u8,
+    /// Event data, for the `Eqe…` layouts of `prm`.
+    pub data: [u8; DATA],
+}
 
 /// An event queue.
 pub struct Eq<M> {

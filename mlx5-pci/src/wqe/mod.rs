@@ -91,7 +91,7 @@ impl Ethernet {
     }
 
     /// The Ethernet segment with the size and the first two bytes of `headers`, which may not go with a VLAN tag. The
-    /// rest of them follows in segments of their own, see [`inline_segments`].
+    /// rest of them follows in segments of their own.
     #[inline]
     pub(crate) fn with_headers(self, headers: &[u8]) -> Segment {
         let mut out = Ethernet { vlan: None, ..self }.segment();
@@ -99,12 +99,6 @@ impl Ethernet {
         out[INLINE_SIZE.word] = INLINE_SIZE.put(headers.len() as u32) | INLINE_HEAD.put(start.into());
         out
     }
-}
-
-/// How many segments the bytes of inline headers behind the first two take.
-#[inline]
-pub(crate) fn inline_segments(headers: usize) -> usize {
-    headers.saturating_sub(INLINE_START).div_ceil(SEGMENT)
 }
 
 /// Up to 16 bytes as a segment, zeroes behind them.
@@ -131,6 +125,3 @@ pub(crate) fn data(length: u32, lkey: u32, address: u64) -> Segment {
     out[ADDRESS.word + 1] = address as u32;
     out
 }
-
-/// Dwords of a data segment that change when a receive WQE gets another buffer.
-pub(crate) const DATA_ADDRESS: usize = ADDRESS.word;

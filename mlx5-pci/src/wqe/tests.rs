@@ -44,8 +44,6 @@ fn headers_begin_in_the_ethernet_segment() {
     let ours = Ethernet { l4: true, ..Ethernet::default() }.with_headers(&headers);
     let layout = WqeEthSeg::build().l4_csum(true).inline_hdr_sz(54).inline_hdr_start(0x0102).done();
     assert_eq!(&as_bytes(ours), layout.as_bytes());
-    assert_eq!(inline_segments(headers.len()), 4);
-    assert_eq!([0, 2, 3, 18, 19].map(inline_segments), [0, 0, 1, 1, 2]);
     assert_eq!(as_bytes(bytes(&headers[2..18])), headers[2..18]);
     assert_eq!(as_bytes(bytes(&headers[50..])), [51, 52, 53, 54, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
@@ -55,5 +53,4 @@ fn data_segments() {
     let ours = data(9018, 0xaabb_ccdd, 0x0123_4567_89ab_cdef);
     let layout = WqeDataSeg::build().byte_count(9018).lkey(0xaabb_ccdd).addr(0x0123_4567_89ab_cdef).done();
     assert_eq!(&as_bytes(ours), layout.as_bytes());
-    assert_eq!(DATA_ADDRESS, 2);
 }

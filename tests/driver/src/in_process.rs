@@ -2,13 +2,14 @@
 //!
 //! Time goes on only when the driver waits: little at first, and more the longer it does nothing else.
 
+use crate::lent::LentSlab;
 use crate::machine::Machine;
 use crate::memory::{Region, Space};
 use core::time::Duration;
 use mlx5_model::caps::Profile;
 use mlx5_model::{BAR_SIZE, Device, Fault, Memory};
 use mlx5_pci::hal::{Bar, DmaMem, Function, HalError, Loan, Way};
-use net::Packet;
+use net::{Packet, Slab};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How far time goes when the driver begins to wait, and at most.
@@ -125,6 +126,7 @@ impl Function for InProcess {
     type Bar = InProcess;
     type Mem = Region;
     type Loan = Lent;
+    type Region = LentSlab;
 
     fn config_read(&self, offset: u16) -> u32 {
         let mut bytes = [0; 4];
@@ -149,6 +151,10 @@ impl Function for InProcess {
 
     fn lend(&self, packet: Packet, way: Way) -> Lent {
         Lent::new(&self.space, packet, way)
+    }
+
+    fn lend_slab(&self, slab: Slab) -> LentSlab {
+        LentSlab::new(&self.space, slab)
     }
 
     fn now(&self) -> Duration {

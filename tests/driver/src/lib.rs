@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod in_process;
+mod lent;
 mod machine;
 mod memory;
 
 pub use in_process::InProcess;
+pub use lent::LentSlab;
 pub use machine::Machine;
 pub use memory::{Region, Space};
