@@ -239,6 +239,8 @@ impl Device {
                 return true;
             }
             Interference::Status(status, syndrome) => {
+                let refusal = Refusal::new(CmdStatus(status), Check::Injected, "opcode", 0);
+                self.log.refuse(opcode, slot.into(), refusal);
                 let mut output = vec![0; outlen];
                 output[0] = status;
                 output[4..8].copy_from_slice(&syndrome.to_be_bytes());

@@ -213,6 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn the_readmes_commands_are_understood() {
+        let readme = include_str!("../../../../README.md");
+        let lines = readme.lines().filter_map(|line| line.strip_prefix("cargo xtask device tell "));
+        let lines: Vec<&str> = lines.map(|line| line.split('#').next().unwrap_or_default()).collect();
+        assert!(lines.len() >= 5, "{lines:?}");
+        for line in lines {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+    }
+
+    #[test]
     fn mistakes_say_what_was_found_and_what_is_accepted() {
         for (line, found, accepted) in [
             ("frobnicate 0", "`frobnicate`", "counters"),

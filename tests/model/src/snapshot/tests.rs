@@ -69,6 +69,18 @@ fn refused_commands_show_with_their_statuses() {
 }
 
 #[test]
+fn a_refusal_that_a_script_asked_for_shows_too() {
+    let mut host = host();
+    let script: crate::Script = "after 1 command-status opcode=0x10a status=0xf".parse().unwrap();
+    script.arm(&mut host.device);
+    host.expect(&short(Opcode::ENABLE_HCA, 0), 16);
+    assert_eq!(host.exec(&short(Opcode::QUERY_ISSI, 0), 0x70).status, CmdStatus::NO_RES);
+    let seen = host.device.snapshot();
+    let line = seen.commands.iter().find(|line| line.opcode == Opcode::QUERY_ISSI.0).unwrap();
+    assert_eq!((line.given, line.refused.as_slice()), (1, [(CmdStatus::NO_RES, 1)].as_slice()));
+}
+
+#[test]
 fn counters_have_what_the_port_counted() {
     let mut host = host();
     host.bring_up();
