@@ -11,6 +11,7 @@ use crate::prm::{
     AllocPdIn, AllocTransportDomainIn, AllocUarIn, CreateMkeyIn, DeallocPdIn, DeallocTransportDomainIn,
     DeallocUarIn, DestroyMkeyIn, Mkc,
 };
+use crate::uar::Uar;
 
 /// Memory space of the device.
 const BAR: u8 = 0;
@@ -35,10 +36,10 @@ impl Default for Options {
 }
 
 /// The objects that queues name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Domain {
     /// The UAR page in which queues ring.
-    pub uar: u32,
+    pub uar: Uar,
     /// The protection domain.
     pub pd: u32,
     /// The transport domain.
@@ -73,7 +74,7 @@ impl<F: Function> Device<F> {
     fn bring_up(&mut self) -> Result<(), Error> {
         pci::start(self.commands.function_mut());
         self.caps = bring_up::bring_up(&mut self.commands, self.options.name)?;
-        self.domain = Some(Domain::create(&mut self.commands)?);
+        self.domain = Some(Domain::create(&mut self.commands, &self.caps)?);
         Ok(())
     }
 
@@ -123,8 +124,10 @@ impl<F: Function> Device<F> {
 }
 
 impl Domain {
-    fn create<F: Function>(commands: &mut Commands<F>) -> Result<Self, CmdError> {
-        let uar = commands.exec(&AllocUarIn::default())?.uar();
+    fn create<F: Function>(commands: &mut Commands<F>, caps: &Caps) -> Result<Self, CmdError> {
+        let page = commands.exec(&AllocUarIn::default())?.uar();
+        let log_bf_reg_size = if caps.general.bf() { caps.general.log_bf_reg_size() } else { 0 };
+        let uar = Uar { page, log_bf_reg_size };
         let pd = commands.exec(&AllocPdIn::default())?.pd();
         let transport_domain = commands.exec(&AllocTransportDomainIn::default())?.transport_domain();
         // Access mode 0: addresses are the device's own, and the key covers all of them.
@@ -139,7 +142,7 @@ impl Domain {
         commands.exec(&DestroyMkeyIn::build().mkey_index(self.mkey >> 8).done())?;
         commands.exec(&DeallocTransportDomainIn::build().transport_domain(self.transport_domain).done())?;
         commands.exec(&DeallocPdIn::build().pd(self.pd).done())?;
-        commands.exec(&DeallocUarIn::build().uar(self.uar).done())?;
+        commands.exec(&DeallocUarIn::build().uar(self.uar.page).done())?;
         Ok(())
     }
 }

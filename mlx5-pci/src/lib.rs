@@ -23,6 +23,7 @@ pub mod hal;
 pub mod health;
 mod pages;
 pub mod pci;
+pub mod port;
 pub mod prm;
 mod queue;
 pub mod queues;

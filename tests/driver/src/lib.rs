@@ -12,5 +12,5 @@ mod memory;
 
 pub use in_process::InProcess;
 pub use lent::LentSlab;
-pub use machine::Machine;
+pub use machine::{Machine, blameless, open};
 pub use memory::{Region, Space};

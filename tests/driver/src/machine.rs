@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use mlx5_model::Fault;
+use mlx5_pci::device::{Device, Options};
 use mlx5_pci::hal::Function;
 
 /// A machine with one ConnectX in it.
@@ -27,4 +28,36 @@ pub trait Machine {
     fn interrupts(&self) -> Vec<u16>;
     /// Time passes.
     fn pass(&self, time: Duration);
+}
+
+/// Opens the machine's card.
+///
+/// # Panics
+/// When that fails; with what the model refused.
+pub fn open<M: Machine>(machine: &M) -> Device<M::Function> {
+    match Device::open(machine.function(), Options::default()) {
+        Ok(device) => device,
+        Err(error) => panic!("{error}; {:#?}", machine.misuse()),
+    }
+}
+
+/// Asserts that the driver has done nothing that the model objects to.
+///
+/// # Panics
+/// When it has.
+pub fn blameless<M: Machine>(machine: &M) {
+    assert_eq!(machine.misuse(), Vec::<String>::new());
+}
+
+/// Makes a test of each story for every kind of machine.
+#[macro_export]
+macro_rules! stories {
+    ($($story:ident),* $(,)?) => {
+        mod in_process {
+            $(#[test]
+            fn $story() {
+                super::$story::<$crate::InProcess>();
+            })*
+        }
+    };
 }

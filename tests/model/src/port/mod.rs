@@ -62,7 +62,7 @@ pub(crate) struct Port {
     l2: L2Table,
     counters: PortCounters,
     vport_counters: VportCounters,
-    environment: Environment,
+    pub(crate) environment: Environment,
     /// Threshold of the sensor's warning in 1/8 °C, and the hottest that it was.
     sensor: registers::Sensor,
 }

@@ -141,7 +141,10 @@ impl Device {
     fn miss(&mut self, memory: &dyn Memory, kind: TableType, packet: Transit) {
         match kind {
             TableType::NicTx => self.depart(memory, packet),
-            TableType::NicRx => self.steering.discarded += 1,
+            TableType::NicRx => {
+                self.steering.discarded += 1;
+                self.port.environment.steering_discard += 1;
+            }
             // There are no queue pairs that RoCE could go to or come from; copies just end.
             TableType::RdmaRx | TableType::RdmaTx | TableType::SnifferRx | TableType::SnifferTx => {}
         }
