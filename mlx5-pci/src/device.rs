@@ -5,6 +5,7 @@ use crate::bring_up;
 use crate::caps::Caps;
 use crate::cmd::{CmdError, Commands};
 use crate::error::Error;
+use crate::event;
 use crate::hal::Function;
 use crate::pci;
 use crate::prm::{
@@ -40,6 +41,8 @@ impl Default for Options {
 pub struct Domain {
     /// The UAR page in which queues ring.
     pub uar: Uar,
+    /// The event queue of the device itself.
+    pub eqn: u8,
     /// The protection domain.
     pub pd: u32,
     /// The transport domain.
@@ -124,10 +127,11 @@ impl<F: Function> Device<F> {
 }
 
 impl Domain {
-    fn create<F: Function>(commands: &mut Commands<F>, caps: &Caps) -> Result<Self, CmdError> {
+    fn create<F: Function>(commands: &mut Commands<F>, caps: &Caps) -> Result<Self, Error> {
         let page = commands.exec(&AllocUarIn::default())?.uar();
         let log_bf_reg_size = if caps.general.bf() { caps.general.log_bf_reg_size() } else { 0 };
         let uar = Uar { page, log_bf_reg_size };
+        let eqn = event::listen(commands, uar)?;
         let pd = commands.exec(&AllocPdIn::default())?.pd();
         let transport_domain = commands.exec(&AllocTransportDomainIn::default())?.transport_domain();
         // Access mode 0: addresses are the device's own, and the key covers all of them.
@@ -135,13 +139,14 @@ impl Domain {
             Mkc::build().lr(true).lw(true).qpn(NO_QP).mkey_7_0(KEY_VARIANT).length64(true).pd(pd).done();
         let index =
             commands.exec(&CreateMkeyIn::build().memory_key_mkey_entry(&context).done())?.mkey_index();
-        Ok(Self { uar, pd, transport_domain, mkey: index << 8 | u32::from(KEY_VARIANT) })
+        Ok(Self { uar, eqn, pd, transport_domain, mkey: index << 8 | u32::from(KEY_VARIANT) })
     }
 
     fn destroy<F: Function>(self, commands: &mut Commands<F>) -> Result<(), CmdError> {
         commands.exec(&DestroyMkeyIn::build().mkey_index(self.mkey >> 8).done())?;
         commands.exec(&DeallocTransportDomainIn::build().transport_domain(self.transport_domain).done())?;
         commands.exec(&DeallocPdIn::build().pd(self.pd).done())?;
+        event::ignore(commands, self.eqn)?;
         commands.exec(&DeallocUarIn::build().uar(self.uar.page).done())?;
         Ok(())
     }

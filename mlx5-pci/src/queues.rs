@@ -1,5 +1,4 @@
-//! All queues of a function: the event queue for what happens to the device, a channel for each core, and the table that
-//! spreads packets over them.
+//! All queues of a function that carry packets: a channel for each core, and the table that spreads packets over them.
 //!
 //! What a device lacks is not asked of it: each wish of [`Settings`] holds as far as capabilities go.
 
@@ -8,35 +7,17 @@ use crate::channel::{Channel, Parts};
 use crate::cmd::{CmdError, Commands};
 use crate::cq::Compression;
 use crate::device::Domain;
-use crate::eq::Eq;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::hal::Function;
 use crate::prm::{CreateTisIn, DestroyTisIn, EqeQpSrq, EventType, Tisc};
 use crate::rq::command::Buffers;
 use crate::rq::striding::Strides;
 use crate::rss::{self, Rss, Spreading, Traffic};
 use crate::sq::Abilities;
-use crate::uar::Uar;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use net::{Offloads, Pool, Slabs};
 
-/// log2 of the events of the device itself that fit.
-const LOG_EVENTS: u8 = 8;
-/// What the driver wants to hear of the device.
-const EVENTS: [EventType; 8] = [
-    EventType::PORT_CHANGE,
-    EventType::PAGE_REQUEST,
-    EventType::CQ_ERROR,
-    EventType::WQ_CATAS_ERROR,
-    EventType::WQ_INVAL_REQ_ERROR,
-    EventType::WQ_ACCESS_ERROR,
-    EventType::PORT_MODULE,
-    EventType::TEMP_WARN,
-];
-/// Vector of the device's own events; channels have those after it.
-const VECTOR: u16 = 0;
 /// log2 of a stride: a frame of 1,500 bytes with the headroom of the next one.
 const LOG_STRIDE: u8 = 11;
 /// log2 of strides in a slab, and the least that devices without the extended range have.
@@ -88,14 +69,13 @@ impl Default for Settings {
 
 /// The queues of a function.
 pub struct Queues<F: Function> {
-    eqn: u8,
     tisn: u32,
     channels: Vec<Channel<F>>,
     rss: Rss,
     abilities: Abilities,
 }
 
-impl<F: Function<Mem: 'static>> Queues<F> {
+impl<F: Function> Queues<F> {
     /// Makes all queues. Receive buffers come from `pool`, where they are not slabs; its buffers have to be as large as the
     /// port's frames.
     ///
@@ -108,11 +88,6 @@ impl<F: Function<Mem: 'static>> Queues<F> {
         settings: &Settings,
         pool: &Pool,
     ) -> Result<Self, Error> {
-        let uar = Uar { page: domain.uar, log_bf_reg_size: caps.general.log_bf_reg_size() };
-        let mut eq = Eq::create(commands, uar, LOG_EVENTS, VECTOR, &EVENTS)?;
-        let eqn = eq.number();
-        eq.arm(commands.bar());
-        commands.listen(Some(Box::new(eq)));
         let context = Tisc::build().transport_domain(domain.transport_domain).done();
         let tisn = commands.exec(&CreateTisIn::build().ctx(&context).done())?.tisn();
         let abilities = abilities(caps, settings);
@@ -120,8 +95,8 @@ impl<F: Function<Mem: 'static>> Queues<F> {
             .map(|index| {
                 let (buffers, compression) = receive(caps, settings, pool);
                 let parts = Parts {
-                    uar,
-                    vector: VECTOR + 1 + index,
+                    uar: domain.uar,
+                    vector: event::VECTOR + 1 + index,
                     tisn,
                     log_send: settings.log_send.min(caps.general.log_max_wq_sz()),
                     abilities,
@@ -140,7 +115,7 @@ impl<F: Function<Mem: 'static>> Queues<F> {
             log_max_table: caps.general.log_max_rqt_size(),
         };
         let rss = Rss::create(commands, domain, &rqns, spreading)?;
-        Ok(Self { eqn, tisn, channels, rss, abilities })
+        Ok(Self { tisn, channels, rss, abilities })
     }
 
     /// Makes the device forget all queues, after steering does not lead to them any more.
@@ -153,8 +128,6 @@ impl<F: Function<Mem: 'static>> Queues<F> {
             channel.destroy(commands)?;
         }
         commands.exec(&DestroyTisIn::build().tisn(self.tisn).done())?;
-        Eq::<F::Mem>::destroy(commands, self.eqn)?;
-        commands.listen(None);
         Ok(())
     }
 

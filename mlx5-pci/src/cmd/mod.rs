@@ -19,7 +19,7 @@ pub use command::Command;
 pub use error::{Cause, CmdError};
 pub use trace::Exchange;
 
-use crate::event::{Event, Events};
+use crate::eq::{Eq, Event};
 use crate::hal::{Bar, DmaExt, DmaMem, Function, HalError};
 use crate::health::{self, Illness};
 use crate::pages::Pages;
@@ -63,7 +63,7 @@ pub struct Commands<F: Function> {
     /// Slots whose answer has not come in time, with their mailboxes.
     lost: Vec<Lost>,
     trace: Option<Trace>,
-    source: Option<Box<dyn Events<F::Bar>>>,
+    source: Option<Eq<F::Mem>>,
     events: VecDeque<Event>,
     events_lost: u64,
     pub(crate) pages: Pages<F::Mem>,
@@ -182,7 +182,7 @@ impl<F: Function> Commands<F> {
     }
 
     /// From now on blocking commands drain `source`, and pages that the device asks for are given.
-    pub fn listen(&mut self, source: Option<Box<dyn Events<F::Bar>>>) {
+    pub(crate) fn listen(&mut self, source: Option<Eq<F::Mem>>) {
         self.source = source;
     }
 

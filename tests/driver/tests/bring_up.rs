@@ -80,6 +80,7 @@ fn the_order_is_the_documented_one() {
         Opcode::QUERY_HCA_CAP,
         Opcode::SET_DRIVER_VERSION,
         Opcode::ALLOC_UAR,
+        Opcode::CREATE_EQ,
         Opcode::ALLOC_PD,
         Opcode::ALLOC_TRANSPORT_DOMAIN,
         Opcode::CREATE_MKEY,
