@@ -32,6 +32,7 @@ mod ring;
 mod rq;
 pub mod rss;
 mod sq;
+pub mod steering;
 #[cfg(test)]
 mod testing;
 pub mod timeouts;
