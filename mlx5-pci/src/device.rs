@@ -3,16 +3,18 @@
 
 use crate::bring_up;
 use crate::caps::Caps;
-use crate::cmd::{CmdError, Commands};
+use crate::cmd::{CmdError, Commands, Exchange};
 use crate::error::Error;
 use crate::event;
 use crate::hal::Function;
+use crate::health::{Illness, Report, Watch};
 use crate::pci;
 use crate::prm::{
     AllocPdIn, AllocTransportDomainIn, AllocUarIn, CreateMkeyIn, DeallocPdIn, DeallocTransportDomainIn,
     DeallocUarIn, DestroyMkeyIn, Mkc,
 };
 use crate::uar::Uar;
+use alloc::boxed::Box;
 
 /// Memory space of the device.
 const BAR: u8 = 0;
@@ -28,11 +30,17 @@ pub struct Options {
     pub page_limit: usize,
     /// What the firmware is told about who drives it: at most 63 bytes.
     pub name: &'static str,
+    /// What is called with every command that is answered, from the first one on, keys included.
+    pub trace: Option<fn(&Exchange)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_limit: 64 << 10, name: concat!("Ravelin,mlx5-pci,", env!("CARGO_PKG_VERSION")) }
+        Self {
+            page_limit: 64 << 10,
+            name: concat!("Ravelin,mlx5-pci,", env!("CARGO_PKG_VERSION")),
+            trace: None,
+        }
     }
 }
 
@@ -57,6 +65,7 @@ pub struct Device<F: Function> {
     options: Options,
     caps: Caps,
     domain: Option<Domain>,
+    watch: Watch,
 }
 
 impl<F: Function> Device<F> {
@@ -67,8 +76,12 @@ impl<F: Function> Device<F> {
     pub fn open(mut function: F, options: Options) -> Result<Self, Error> {
         pci::reset(&mut function)?;
         let bar = function.map_bar(BAR)?;
-        let commands = Commands::new(function, bar, options.page_limit)?;
-        let mut device = Self { commands, options, caps: Caps::default(), domain: None };
+        let mut commands = Commands::new(function, bar, options.page_limit)?;
+        if let Some(trace) = options.trace {
+            commands.set_trace(Some(Box::new(trace)));
+        }
+        let mut device =
+            Self { commands, options, caps: Caps::default(), domain: None, watch: Watch::default() };
         device.bring_up()?;
         Ok(device)
     }
@@ -104,6 +117,22 @@ impl<F: Function> Device<F> {
         bring_up::is_virtual(self.commands.function())
     }
 
+    /// Looks after the device; to be called every few hundred milliseconds. What it says is mended by
+    /// [`Device::recover`] alone, and until then nothing may be sent.
+    ///
+    /// # Errors
+    /// What ails the device.
+    pub fn check(&mut self) -> Result<(), Illness> {
+        let now = self.commands.function().now();
+        let period = self.commands.timeouts().health_poll;
+        self.watch.look(self.commands.bar(), now, period).map_or(Ok(()), Err)
+    }
+
+    /// What the firmware says about itself.
+    pub fn health(&self) -> Report {
+        Report::read(self.commands.bar())
+    }
+
     /// Takes the function down, after everything that was made on it is destroyed. The device has given every page back
     /// and reaches no memory any more.
     ///
@@ -114,7 +143,8 @@ impl<F: Function> Device<F> {
         bring_up::tear_down(&mut self.commands)
     }
 
-    /// Resets the function and brings it up again, whatever state it is in. All that was made on it is gone.
+    /// Resets the function and brings it up again, whatever state it is in. All that was made on it is gone, and so is the
+    /// device's claim to memory: queues of before can be dropped afterwards, and not earlier.
     ///
     /// # Errors
     /// The first step that fails; it may be tried again.
@@ -122,6 +152,7 @@ impl<F: Function> Device<F> {
         self.domain = None;
         pci::reset(self.commands.function_mut())?;
         self.commands.forget();
+        self.watch = Watch::default();
         self.bring_up()
     }
 }

@@ -1,8 +1,11 @@
-//! Whether the device is alive: what its registers say (facts E.1), in words.
+//! Whether the device is alive: what its registers say (facts E.1), in words, and a watch over its health counter.
+//!
+//! What ails a device is not mended here: [`Device::recover`](crate::device::Device::recover) does that.
 
 use crate::hal::Bar;
 use crate::prm::{HealthBuffer, HealthSyndrome, InitSeg, Layout};
 use core::fmt;
+use core::time::Duration;
 
 /// `cmdq_addr_l_sz`, with the state of the interface in bits 10:8.
 const QUEUE_LOW: usize = 0x14;
@@ -11,6 +14,11 @@ const INTERFACE_DISABLED: u32 = 1;
 const INTERFACE_SOFTWARE_RESET: u32 = 7;
 /// Where the health buffer lies.
 const BUFFER: usize = 0x200;
+/// The counter that runs as long as the firmware does; a copy of the syndrome above it.
+const COUNTER: usize = 0x1010;
+const COUNTER_BITS: u32 = 0x00ff_ffff;
+/// So many periods in a row without a change, and the firmware is dead.
+const MISSES: u32 = 3;
 
 /// Why the device can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +105,73 @@ pub(crate) fn sense(bar: &impl Bar) -> Option<Illness> {
         INTERFACE_DISABLED | INTERFACE_SOFTWARE_RESET => Some(Illness::Disabled { syndrome, extended }),
         _ if buffer.rfr() && syndrome.0 != 0 => Some(Illness::ResetRequested { syndrome, extended }),
         _ => None,
+    }
+}
+
+/// Watches the health counter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    counter: u32,
+    changed: Option<Duration>,
+}
+
+impl Watch {
+    /// What ails the device at `now`, if the counter should change at least once in every `period`.
+    pub(crate) fn look(&mut self, bar: &impl Bar, now: Duration, period: Duration) -> Option<Illness> {
+        if let Some(illness) = sense(bar) {
+            return Some(illness);
+        }
+        let counter = bar.read(COUNTER) & COUNTER_BITS;
+        match self.changed {
+            Some(changed) if counter == self.counter => {
+                (now.saturating_sub(changed) > MISSES * period).then_some(Illness::Stuck)
+            }
+            _ => {
+                *self = Self { counter, changed: Some(now) };
+                None
+            }
+        }
+    }
+}
+
+/// What the firmware says about itself, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Firmware version: major, minor, sub-minor.
+    pub firmware: [u16; 3],
+    /// The health buffer.
+    pub buffer: HealthBuffer,
+}
+
+impl Report {
+    /// As the registers have it now.
+    pub(crate) fn read(bar: &impl Bar) -> Self {
+        let [first, second] = [0, 4].map(|at| bar.read(at));
+        Self { firmware: [first as u16, (first >> 16) as u16, second as u16], buffer: buffer(bar) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, sub] = self.firmware;
+        let buffer = &self.buffer;
+        writeln!(f, "firmware {major}.{minor}.{sub:04}, hardware {:#010x}", buffer.hw_id())?;
+        let syndrome = HealthSyndrome(buffer.synd());
+        writeln!(f, "health syndrome {}, extended {:#06x}", Text(syndrome), buffer.ext_synd())?;
+        if syndrome.0 != 0 {
+            let severity = if buffer.valid() { buffer.severity() } else { 0 };
+            writeln!(f, "severity {severity}, reset requested: {}, at {} s", buffer.rfr(), buffer.time())?;
+            writeln!(
+                f,
+                "exit pointer {:#010x}, return address {:#010x}",
+                buffer.assert_exit_ptr(),
+                buffer.assert_callra()
+            )?;
+            for (number, word) in buffer.assert_var().as_chunks::<4>().0.iter().enumerate() {
+                writeln!(f, "variable {number}: {:#010x}", u32::from_be_bytes(*word))?;
+            }
+        }
+        Ok(())
     }
 }
 

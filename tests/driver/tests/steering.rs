@@ -143,7 +143,7 @@ fn flows_are_marked<M: Machine>() {
     let first = rig.receive.mark(&mut rig.device, &one, 0xabcdef).unwrap();
     rig.receive.mark(&mut rig.device, &esp, 7).unwrap();
     let esp = ipv4(own, 50, &[&[0x12, 0x34, 0x56, 0x78, 0, 0, 0, 1][..], &[0; 32]].concat());
-    let mut marks = |rig: &mut Rig<_>| {
+    let marks = |rig: &mut Rig<_>| {
         [udp(own, 1, 2), udp(own, 2, 1), esp.clone()].map(|frame| {
             machine.receive(&frame);
             rig.received().iter().map(|packet| packet.meta.mark).collect::<Vec<_>>()
