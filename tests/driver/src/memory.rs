@@ -1,7 +1,7 @@
 //! Memory that driver and model share: words behind bus addresses that are not those of the host, each allocation far
 //! from all others, and gone when the driver drops it. So an access that is off by a byte, or late, is found out.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use mlx5_model::{Memory, Unmapped};
 use mlx5_pci::hal::DmaMem;
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ struct Allocations {
 struct Allocation {
     words: Arc<[AtomicU32]>,
     bytes: usize,
+    used: Arc<AtomicBool>,
 }
 
 /// One allocation; dropping it unmaps it.
@@ -33,6 +34,7 @@ pub struct Region {
     space: Space,
     iova: u64,
     words: Arc<[AtomicU32]>,
+    used: Arc<AtomicBool>,
 }
 
 impl Space {
@@ -46,14 +48,22 @@ impl Space {
         let mut space = self.lock();
         let iova = (FIRST + space.next).next_multiple_of(align.max(64) as u64);
         space.next = iova - FIRST + bytes as u64 + GAP;
-        space.live.insert(iova, Allocation { words: words.clone(), bytes });
+        let used = Arc::default();
+        space.live.insert(iova, Allocation { words: words.clone(), bytes, used: Arc::clone(&used) });
         drop(space);
-        Region { space: self.clone(), iova, words }
+        Region { space: self.clone(), iova, words, used }
     }
 
     /// How many allocations are mapped.
     pub fn live(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// Allocations whose words the driver has ever looked at, by address: all but pages that it gave away unseen.
+    pub fn used(&self) -> Vec<(u64, Arc<[AtomicU32]>)> {
+        let space = self.lock();
+        let used = space.live.iter().filter(|(_, allocation)| allocation.used.load(Ordering::Relaxed));
+        used.map(|(iova, allocation)| (*iova, allocation.words.clone())).collect()
     }
 
     /// The allocation with these bytes, and where they begin in it.
@@ -94,6 +104,7 @@ impl DmaMem for Region {
     }
 
     fn words(&self) -> &[AtomicU32] {
+        self.used.store(true, Ordering::Relaxed);
         &self.words
     }
 }
