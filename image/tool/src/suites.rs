@@ -100,7 +100,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "driver",
-        about: "our ConnectX driver on the model, in one process: bring-up, pages, faults, a device that lies",
+        about: "our ConnectX driver on the model, in one process and over vfio-user: bring-up, pages, faults, a card that lies",
         steps: &[Step::Tests(&["test", "--quiet", "-p", "mlx5-driver-tests", "--no-fail-fast"])],
         needs_image: false,
     },

@@ -223,6 +223,7 @@ impl Lent {
             Way::FromDevice => packet.tailroom(),
         };
         let region = space.alloc(bytes, 64);
+        region.use_it();
         if way == Way::ToDevice {
             let _ = space.write(region.iova(), packet.bytes());
         }

@@ -12,7 +12,9 @@ pub struct LentSlab {
 
 impl LentSlab {
     pub(crate) fn new(space: &Space, slab: Slab) -> Self {
-        Self { region: space.alloc(slab.len(), 64), slab }
+        let region = space.alloc(slab.len(), 64);
+        region.use_it();
+        Self { region, slab }
     }
 }
 

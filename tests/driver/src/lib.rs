@@ -8,11 +8,13 @@
 pub mod in_process;
 mod lent;
 mod liar;
+mod loopback;
 mod machine;
 mod memory;
 
 pub use in_process::InProcess;
 pub use lent::LentSlab;
 pub use liar::{Liar, Lies};
+pub use loopback::Loopback;
 pub use machine::{Machine, blameless, open};
 pub use memory::{Region, Space};

@@ -49,14 +49,24 @@ pub fn blameless<M: Machine>(machine: &M) {
     assert_eq!(machine.misuse(), Vec::<String>::new());
 }
 
-/// Makes a test of each story for every kind of machine.
+/// Makes a test of each story for every kind of machine; those after `virtual time:` take too long in real time.
 #[macro_export]
 macro_rules! stories {
-    ($($story:ident),* $(,)?) => {
+    ($($story:ident),* $(; virtual time: $($long:ident),*)? $(,)?) => {
         mod in_process {
             $(#[test]
             fn $story() {
                 super::$story::<$crate::InProcess>();
+            })*
+            $($(#[test]
+            fn $long() {
+                super::$long::<$crate::InProcess>();
+            })*)?
+        }
+        mod vfio_user {
+            $(#[test]
+            fn $story() {
+                super::$story::<$crate::Loopback>();
             })*
         }
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the first allocation lies: not zero, and above 4 GiB, so that cut addresses are found out.
-const FIRST: u64 = 0x7_0000_0000;
+pub(crate) const FIRST: u64 = 0x7_0000_0000;
 /// Space behind every allocation that nothing maps.
 const GAP: u64 = 0x1_0000;
 
@@ -98,13 +98,20 @@ impl Memory for Space {
     }
 }
 
+impl Region {
+    /// The driver is going to look at it.
+    pub(crate) fn use_it(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+}
+
 impl DmaMem for Region {
     fn iova(&self) -> u64 {
         self.iova
     }
 
     fn words(&self) -> &[AtomicU32] {
-        self.used.store(true, Ordering::Relaxed);
+        self.use_it();
         &self.words
     }
 }

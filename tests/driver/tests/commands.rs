@@ -96,9 +96,10 @@ fn a_fatal_error_is_told_with_its_syndrome<M: Machine>() {
 
 stories!(
     a_refusal_names_opcode_status_and_syndrome,
+    a_device_that_dies_is_noticed_at_once,
+    a_fatal_error_is_told_with_its_syndrome;
+    virtual time:
     an_answer_that_never_comes_costs_a_slot_and_no_more,
     a_late_answer_gives_its_slot_back,
-    a_slow_answer_is_waited_for,
-    a_device_that_dies_is_noticed_at_once,
-    a_fatal_error_is_told_with_its_syndrome,
+    a_slow_answer_is_waited_for
 );

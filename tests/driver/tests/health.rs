@@ -81,8 +81,9 @@ fn a_device_that_is_gone_cannot_be_recovered<M: Machine>() {
 }
 
 stories!(
-    a_healthy_device_stays_healthy,
-    a_counter_that_stands_still_is_found_out,
     a_fatal_error_is_reported_and_recovered_from,
-    a_device_that_is_gone_cannot_be_recovered,
+    a_device_that_is_gone_cannot_be_recovered;
+    virtual time:
+    a_healthy_device_stays_healthy,
+    a_counter_that_stands_still_is_found_out
 );

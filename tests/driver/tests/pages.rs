@@ -69,7 +69,7 @@ stories!(
     pages_are_given_while_a_command_waits_for_them,
     pages_are_given_and_taken_when_events_are_polled,
     other_events_wait_for_their_reader,
-    a_device_that_asks_without_end_gets_no_more_than_the_limit,
+    a_device_that_asks_without_end_gets_no_more_than_the_limit
 );
 
 #[test]

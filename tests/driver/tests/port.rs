@@ -86,5 +86,5 @@ stories!(
     the_mtu_can_be_set,
     flow_control_can_be_set,
     addresses_and_promiscuity,
-    counters_count,
+    counters_count
 );

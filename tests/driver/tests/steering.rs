@@ -183,5 +183,5 @@ stories!(
     only_what_is_wanted_is_received,
     addresses_that_do_not_fit_are_received_by_promiscuity,
     flows_are_marked,
-    every_kind_of_traffic_finds_a_queue,
+    every_kind_of_traffic_finds_a_queue
 );
