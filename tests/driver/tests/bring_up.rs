@@ -1,11 +1,13 @@
 //! A function from reset to teardown: order, pages, every step that can fail.
 
 use core::cell::RefCell;
+use core::sync::atomic::Ordering;
 use mlx5_driver_tests::{InProcess, Machine, blameless, open, stories};
 use mlx5_model::Fault;
 use mlx5_pci::cmd::Cause;
 use mlx5_pci::device::{Device, Options};
 use mlx5_pci::error::Error;
+use mlx5_pci::hal::Function;
 use mlx5_pci::prm::{CmdStatus, Opcode};
 use std::rc::Rc;
 
@@ -202,4 +204,27 @@ fn an_absent_function_is_said_to_be_absent() {
     machine.inject(Fault::Death);
     let error = Device::open(machine.function(), Options::default()).err();
     assert_eq!(error.map(|error| error.to_string()).as_deref(), Some("the function is not on the bus"));
+}
+
+#[test]
+fn what_commands_carried_is_wiped() {
+    let machine = InProcess::new("cx7");
+    let device = open(&machine);
+    let name = Options::default().name.as_bytes();
+    for (iova, words) in machine.space().used() {
+        let bytes: Vec<u8> =
+            words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        assert!(bytes.windows(7).all(|window| window != &name[..7]), "at {iova:#x}");
+    }
+    device.close().unwrap();
+}
+
+#[test]
+fn a_driver_that_goes_leaves_no_bus_master() {
+    const BUS_MASTER: u32 = 1 << 2;
+    let machine = InProcess::new("cx7");
+    let device = open(&machine);
+    assert_ne!(machine.config_read(4) & BUS_MASTER, 0);
+    drop(device);
+    assert_eq!(machine.config_read(4) & BUS_MASTER, 0);
 }
