@@ -1,6 +1,6 @@
 //! The direct driver of NVIDIA's ConnectX: nothing beneath it but the seam [`hal`].
 //!
-//! [`prm`] declares every structure once, as rows with the offset beside the field. [`cmd`] asks the firmware, [`device`]
+//! [`mod@prm`] declares every structure once, as rows with the offset beside the field. [`cmd`] asks the firmware, [`device`]
 //! brings a function up and takes it down. Facts "E.n" are the project's reference of the interface's numbers.
 
 #![no_std]
