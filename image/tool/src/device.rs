@@ -69,6 +69,8 @@ pub(crate) fn command(arguments: &[String]) -> ExitCode {
     let outcome = Options::parse(arguments).map_err(Error::Options).and_then(|options| show(&options, &stop));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Whatever it interrupted, such as the compiler, has failed for no other reason.
+        Err(_) if stop.load(Ordering::Relaxed) => ExitCode::from(130),
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE
