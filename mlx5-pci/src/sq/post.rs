@@ -75,7 +75,12 @@ impl<F: Function> Sq<F> {
     /// The most blocks that the packet can take.
     #[inline(always)]
     pub(super) fn blocks_at_most(&self, packet: &Packet) -> u32 {
-        if packet.meta.segment.is_none() && self.abilities.min_inline == 0 { 1 } else { INLINE_BLOCKS }
+        match (packet.meta.segment, self.abilities.min_inline) {
+            (None, 0) => 1,
+            // An Ethernet header fits the first block with a data segment; with a tag that is put in it does not.
+            (None, 1) => 1 + u32::from(packet.meta.vlan.is_some()),
+            _ => INLINE_BLOCKS,
+        }
     }
 
     /// Puts a packet into the ring, for which there is room.
