@@ -28,6 +28,7 @@ mod objects;
 mod outbox;
 mod pages;
 mod pci;
+pub mod record;
 mod refusal;
 pub mod snapshot;
 pub mod trace;

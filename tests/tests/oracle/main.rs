@@ -7,6 +7,7 @@ mod link;
 mod offloads;
 mod plain;
 mod rings;
+mod trace;
 mod traffic;
 mod unload;
 
@@ -59,5 +60,6 @@ on_each_kernel! {
     rings::channels_can_be_changed,
     rings::rings_can_be_resized,
     rings::moderation_can_be_changed,
+    trace::the_bring_up_is_as_recorded,
     unload::the_driver_unloads_and_no_page_stays,
 }

@@ -18,7 +18,8 @@ pub(crate) fn counters_agree(pair: &Pair) -> Result<()> {
         demand((10_420..20_000).contains(&grown), format!("{name} to grow by ten frames of 1042"), grown)?;
     }
     for name in ["rx_discards_phy", "rx_crc_errors_phy", "tx_errors_phy", "rx_out_of_buffer"] {
-        demand(counter_of(&after, name)? == 0, format!("{name} to be nought"), counter_of(&after, name)?)?;
+        let grown = counter_of(&after, name)? - counter_of(&before, name)?;
+        demand(grown == 0, format!("{name} to stay"), grown)?;
     }
     Ok(())
 }
@@ -62,15 +63,13 @@ pub(crate) fn private_flags_can_be_switched(pair: &Pair) -> Result<()> {
         for state in [other, was.as_str()] {
             for guest in &pair.guests {
                 guest.sh(&format!("ethtool --set-priv-flags {INTERFACE} {flag} {state}"))?;
+                // The driver switches it off with compression, and leaves it so.
+                guest.sh(&format!("[ {flag} = rx_cqe_compress ] || ethtool -K {INTERFACE} rxhash on"))?;
             }
             pair.wait_for_carrier()?;
             let before = witness.map(|(guest, name)| pair.counter(guest, name));
             pair.transfer(0, "10.0.0.2", 8)?;
             pair.transfer(1, "10.0.0.1", 4)?;
-            // Small packets in bursts are what is put together.
-            pair.guests[0].sh(
-                "ping -q -c 2000 -i 0 -s 32 10.0.0.2 > /dev/null & ping -q -f -c 2000 -s 32 10.0.0.2; wait",
-            )?;
             if let (Some((guest, name)), Some(before)) = (witness, before) {
                 let grown = pair.counter(guest, name)? - before?;
                 demand((grown > 0) == (state == "on"), format!("{name} with {flag} {state}"), grown)?;
