@@ -99,6 +99,7 @@ impl Device {
 
     /// The driver is told that an object's context has changed.
     fn tell(&mut self, memory: &dyn Memory, object: u32) {
+        self.log.note(format!("OBJECT_CHANGE of IPSEC object {object:#x}"));
         let change = EqeObjChange::build().obj_type(super::limits::IPSEC).obj_id(object).done();
         let kind = EventType::OBJECT_CHANGE.0;
         self.post_event(memory, Event { kind, sub_kind: 0, data: *change.as_bytes() });

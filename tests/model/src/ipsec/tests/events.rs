@@ -52,6 +52,7 @@ fn esn_on_both_sides() {
         let transmit = lab.object(sender(border - 2));
         let receive = lab.object(receiver(0, border - 1));
         let mut told = Vec::new();
+        lab.host.device.log_mut().clear();
         for step in 0..34 {
             let frame = lab.encrypt(transmit).unwrap();
             told.extend(events.take(&lab).into_iter().map(|object| (step, object)));
@@ -62,6 +63,8 @@ fn esn_on_both_sides() {
         }
         // After border - 1 is sent; when border + 31 is received, and with it the window's bottom moves to border.
         assert_eq!(told, [(1, transmit), (33, receive)]);
+        let noted = [transmit, receive].map(|object| format!("OBJECT_CHANGE of IPSEC object {object:#x}"));
+        assert!(lab.host.device.log().notes().eq(noted.iter().map(String::as_str)));
     }
 }
 
