@@ -33,6 +33,7 @@ pub mod pcap;
 pub mod prefix;
 mod reassembly;
 pub mod route;
+pub mod software;
 pub mod stack;
 pub mod time;
 pub mod verdict;
