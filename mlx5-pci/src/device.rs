@@ -28,6 +28,8 @@ const KEY_VARIANT: u8 = 0x52;
 pub struct Options {
     /// The most 4-KiB pages that the firmware gets. A ConnectX-7 asks for some thousand.
     pub page_limit: usize,
+    /// The most MSI-X vectors that are used: one for the device, and one for each channel. Queues beyond share the last.
+    pub vectors: u16,
     /// What the firmware is told about who drives it: at most 63 bytes.
     pub name: &'static str,
     /// What is called with every command that is answered, from the first one on, keys included.
@@ -38,6 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             page_limit: 64 << 10,
+            vectors: 64,
             name: concat!("Ravelin,mlx5-pci,", env!("CARGO_PKG_VERSION")),
             trace: None,
         }
@@ -49,6 +52,8 @@ impl Default for Options {
 pub struct Domain {
     /// The UAR page in which queues ring.
     pub uar: Uar,
+    /// MSI-X vectors that lead somewhere.
+    pub vectors: u16,
     /// The event queue of the device itself.
     pub eqn: u8,
     /// The protection domain.
@@ -88,9 +93,10 @@ impl<F: Function> Device<F> {
 
     /// From reset on.
     fn bring_up(&mut self) -> Result<(), Error> {
+        let vectors = self.commands.function_mut().enable_interrupts(self.options.vectors);
         pci::start(self.commands.function_mut());
         self.caps = bring_up::bring_up(&mut self.commands, self.options.name)?;
-        self.domain = Some(Domain::create(&mut self.commands, &self.caps)?);
+        self.domain = Some(Domain::create(&mut self.commands, &self.caps, vectors)?);
         Ok(())
     }
 
@@ -158,7 +164,7 @@ impl<F: Function> Device<F> {
 }
 
 impl Domain {
-    fn create<F: Function>(commands: &mut Commands<F>, caps: &Caps) -> Result<Self, Error> {
+    fn create<F: Function>(commands: &mut Commands<F>, caps: &Caps, vectors: u16) -> Result<Self, Error> {
         let page = commands.exec(&AllocUarIn::default())?.uar();
         let log_bf_reg_size = if caps.general.bf() { caps.general.log_bf_reg_size() } else { 0 };
         let uar = Uar { page, log_bf_reg_size };
@@ -170,7 +176,7 @@ impl Domain {
             Mkc::build().lr(true).lw(true).qpn(NO_QP).mkey_7_0(KEY_VARIANT).length64(true).pd(pd).done();
         let index =
             commands.exec(&CreateMkeyIn::build().memory_key_mkey_entry(&context).done())?.mkey_index();
-        Ok(Self { uar, eqn, pd, transport_domain, mkey: index << 8 | u32::from(KEY_VARIANT) })
+        Ok(Self { uar, vectors, eqn, pd, transport_domain, mkey: index << 8 | u32::from(KEY_VARIANT) })
     }
 
     fn destroy<F: Function>(self, commands: &mut Commands<F>) -> Result<(), CmdError> {

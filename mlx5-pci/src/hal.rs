@@ -55,6 +55,9 @@ pub trait Function {
     /// # Errors
     /// When there is none.
     fn map_bar(&mut self, index: u8) -> Result<Self::Bar, HalError>;
+    /// Leads MSI-X table entries 0 to `count` - 1, as far as the function has so many, to this machine; how many do. Called
+    /// after every reset, which clears the table. A function all of whose queues have to be polled gives 0.
+    fn enable_interrupts(&mut self, count: u16) -> u16;
     /// Zeroed memory, contiguous for the device, aligned to `align` (a power of two). The device may use it until the
     /// value is dropped.
     ///

@@ -37,6 +37,8 @@ const START_FLR: u32 = 1 << 15;
 const TRANSACTIONS_PENDING: u32 = 1 << 21;
 /// MSI-X control: enable and mask.
 const MSIX_CONTROL: u32 = 0xc000_0000;
+/// The most entries of a table. The field says one less than there are.
+const MSIX_ENTRIES: u16 = 1 << 11;
 /// More capabilities than fit configuration space: the list has a loop.
 const LONGEST_LIST: usize = 48;
 
@@ -89,6 +91,11 @@ fn capability(function: &impl Function, id: u32) -> Option<u16> {
         at = (head >> 8) as u16 & 0xfc;
     }
     None
+}
+
+/// Entries of the function's MSI-X table; 0 if it has none.
+pub fn interrupts(function: &impl Function) -> u16 {
+    capability(function, MSIX).map_or(0, |at| (function.config_read(at) >> 16) as u16 % MSIX_ENTRIES + 1)
 }
 
 /// Steps 1 to 4. Afterwards memory space is on, and bus mastering is off until [`start`].

@@ -96,7 +96,7 @@ impl<F: Function> Queues<F> {
                 let (buffers, compression) = receive(caps, settings, pool);
                 let parts = Parts {
                     uar: domain.uar,
-                    vector: event::VECTOR + 1 + index,
+                    vector: (event::VECTOR + 1).saturating_add(index).min(domain.vectors.saturating_sub(1)),
                     tisn,
                     log_send: settings.log_send.min(caps.general.log_max_wq_sz()),
                     abilities,

@@ -9,6 +9,7 @@ use core::time::Duration;
 use mlx5_model::caps::Profile;
 use mlx5_model::{BAR_SIZE, Device, Fault, Memory};
 use mlx5_pci::hal::{Bar, DmaMem, Function, HalError, Loan, Way};
+use mlx5_pci::pci;
 use net::{Packet, Slab};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -140,6 +141,10 @@ impl Function for InProcess {
 
     fn map_bar(&mut self, index: u8) -> Result<InProcess, HalError> {
         if index == 0 { Ok(self.clone()) } else { Err(HalError::NoSuchBar(index)) }
+    }
+
+    fn enable_interrupts(&mut self, count: u16) -> u16 {
+        count.min(pci::interrupts(self))
     }
 
     fn alloc(&self, bytes: usize, align: usize) -> Result<Region, HalError> {

@@ -17,6 +17,7 @@ use mlx5_device::server::CardServer;
 use mlx5_model::caps::Profile;
 use mlx5_model::{BAR_SIZE, Device, Fault};
 use mlx5_pci::hal::{Bar, Function, HalError, Way};
+use mlx5_pci::pci;
 use net::{Packet, Slab};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::collections::BTreeMap;
@@ -180,6 +181,10 @@ impl Function for Loopback {
 
     fn map_bar(&mut self, index: u8) -> Result<Loopback, HalError> {
         if index == 0 { Ok(self.clone()) } else { Err(HalError::NoSuchBar(index)) }
+    }
+
+    fn enable_interrupts(&mut self, count: u16) -> u16 {
+        count.min(pci::interrupts(self))
     }
 
     fn alloc(&self, bytes: usize, align: usize) -> Result<Region, HalError> {

@@ -46,6 +46,10 @@ impl Function for Witness {
         self.machine.map_bar(index)
     }
 
+    fn enable_interrupts(&mut self, count: u16) -> u16 {
+        self.machine.enable_interrupts(count)
+    }
+
     fn alloc(&self, bytes: usize, align: usize) -> Result<Self::Mem, HalError> {
         let memory = self.machine.alloc(bytes, align)?;
         self.blocks.borrow_mut().push((memory.iova(), bytes));
