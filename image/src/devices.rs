@@ -12,8 +12,8 @@ use crate::config::{Binding, Port};
 pub struct Device {
     /// PCI segment group, bus, device, function.
     pub pci: (u16, u8, u8, u8),
-    /// Hardware address.
-    pub mac: EthernetAddress,
+    /// Hardware address, if it is known: some devices tell it only when they are started.
+    pub mac: Option<EthernetAddress>,
 }
 
 /// A port of the configuration that has no device.
@@ -52,7 +52,7 @@ pub fn assign(ports: &[Port], devices: &[Device]) -> Result<Vec<usize>, NoDevice
         .iter()
         .map(|port| match port.binding {
             Binding::Order => None,
-            Binding::Mac(mac) => devices.iter().position(|other| other.mac == mac),
+            Binding::Mac(mac) => devices.iter().position(|other| other.mac == Some(mac)),
             Binding::Pci { segment, bus, device, function } => {
                 devices.iter().position(|other| other.pci == (segment, bus, device, function))
             }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn device(number: u8) -> Device {
-        Device { pci: (0, 0, number, 0), mac: EthernetAddress([2, 0, 0, 0, 0, number]) }
+        Device { pci: (0, 0, number, 0), mac: Some(EthernetAddress([2, 0, 0, 0, 0, number])) }
     }
 
     fn at(device: u8) -> Binding {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn named_devices_first_then_in_order() {
         let devices = [device(1), device(2), device(3)];
-        let mac = Binding::Mac(devices[0].mac);
+        let mac = Binding::Mac(devices[0].mac.unwrap());
         let ports = [port("a", Binding::Order), port("b", mac), port("c", at(3))];
         assert_eq!(assign(&ports, &devices), Ok(vec![1, 0, 2]));
         let plain = [port("a", Binding::Order), port("b", Binding::Order)];
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(assign(&three, &devices).unwrap_err().port, "c");
         assert_eq!(assign(&[port("x", at(9))], &devices).unwrap_err().port, "x");
         // One device by two names.
-        let twice = [port("a", Binding::Mac(devices[0].mac)), port("b", at(1))];
+        let twice = [port("a", Binding::Mac(devices[0].mac.unwrap())), port("b", at(1))];
         assert_eq!(assign(&twice, &devices).unwrap_err().port, "a");
     }
 }

@@ -1,4 +1,4 @@
-//! The bootable image: the gateway in ring 0, on virtio-net ports.
+//! The bootable image: the gateway in ring 0, on virtio-net and ConnectX ports.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]

@@ -6,6 +6,7 @@ use crate::cmd::Commands;
 use crate::error::Error;
 use crate::hal::{Bar, Function};
 use crate::health::{self, Illness};
+use crate::ids;
 use crate::pages::Need;
 use crate::pci;
 use crate::prm::{
@@ -22,8 +23,6 @@ const STILL_INITIALIZING: u32 = 1 << 31;
 const CMDIF_REV: u16 = 5;
 /// The interface step in which SQs, RQs and TIRs exist.
 const ISSI: u16 = 1;
-/// Virtual functions by device id: they have no part in what belongs to the card.
-const VIRTUAL: &[u16] = &[0x1014, 0x1016, 0x1018, 0x101a, 0x101c, 0x101e];
 
 /// Brings a function up that has been reset. What it offers.
 ///
@@ -110,7 +109,7 @@ fn set_issi<F: Function>(commands: &mut Commands<F>) -> Result<(), Error> {
 
 /// Whether the function is a virtual one.
 pub(crate) fn is_virtual(function: &impl Function) -> bool {
-    VIRTUAL.contains(&pci::device_id(function))
+    ids::find(ids::VENDOR, pci::device_id(function)).is_some_and(|kind| kind.is_virtual)
 }
 
 /// The host's byte order concerns the whole card, so only its physical functions tell it.

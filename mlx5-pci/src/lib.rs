@@ -21,6 +21,7 @@ pub mod error;
 pub mod event;
 pub mod hal;
 pub mod health;
+pub mod ids;
 pub mod nic;
 mod pages;
 pub mod pci;

@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ipsec", &["net"]),
     ("ike-lite", &[]),
     ("mlx5-pci", &["net"]),
-    ("image", &["kernel", "net", "ipsec", "ike-lite"]),
+    ("image", &["kernel", "net", "ipsec", "ike-lite", "mlx5-pci"]),
 ];
 /// Crates that would bring an operating system into the image.
 const NOT_IN_THE_IMAGE: &[&str] = &["libc", "getrandom", "rustix", "windows-sys", "ring"];

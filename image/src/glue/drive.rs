@@ -14,8 +14,8 @@ use super::ports::Port;
 
 /// Between looks at the console. A look is a port access, which under emulation costs more than a packet.
 const CONSOLE_INTERVAL: Duration = Duration::from_millis(50);
-/// Between looks at the state of the wires, registers of the devices.
-const LINK_INTERVAL: Duration = Duration::from_secs(1);
+/// Between looks at the devices themselves: the state of the wires, their health.
+const LINK_INTERVAL: Duration = Duration::from_millis(500);
 /// Between polls of a device that cannot interrupt.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest line that the console takes.
@@ -101,7 +101,7 @@ pub(crate) fn run(mut gateway: Gateway, ports: Vec<Port>) -> Exit {
 }
 
 fn watch_link(lane: &mut Lane) {
-    let link = lane.port.nic.refresh_link();
+    let link = lane.port.nic.inner().look_after(lane.id);
     if link.up != lane.link.up {
         log::warn!("port {}: {}", lane.id.0, if link.up { "up" } else { "down" });
     }

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
 
-use gateway::config::{self, Config};
+use gateway::config::{self, Binding, Config};
 use gateway::devices::{self, NoDevice};
 use gateway::{Gateway, PortDevice, SetupError};
 use kernel::rng::{NoEntropy, Rng};
@@ -23,6 +23,10 @@ const BUILT_IN: Option<&str> = None;
 const FILES: &str = "opt/ravelin/";
 /// Buffers beyond the receive rings: what is on its way through the gateway or waits to be sent.
 const SPARE: usize = 128;
+
+/// Frames that fit a standard buffer, with one VLAN tag, and what a frame adds to an IP packet.
+const FRAME: usize = 1500 + FRAME_HEADER;
+const FRAME_HEADER: usize = 18;
 
 /// Why the gateway did not start.
 #[derive(Debug)]
@@ -146,13 +150,17 @@ fn pool(config: &Config) -> Result<Pool, StartError> {
     if configured < needed {
         return Err(StartError::Buffers { configured, needed });
     }
-    Ok(Pool::new(configured))
+    // Frames of a port with a large MTU have to fit as well.
+    let mtu = config.ports.iter().filter_map(|port| port.mtu).max().unwrap_or_default();
+    let frame = usize::from(mtu) + FRAME_HEADER;
+    Ok(if frame > FRAME { Pool::for_frames(configured, frame) } else { Pool::new(configured) })
 }
 
 /// Opens the ports in the order of the configuration.
 fn open(config: &Config, pool: &Pool) -> Result<Vec<Port>, StartError> {
     let mut found: Vec<_> = ports::find().into_iter().map(Some).collect();
-    let identities: Vec<_> = found.iter().flatten().map(ports::Found::identity).collect();
+    let by_mac = config.ports.iter().any(|port| matches!(port.binding, Binding::Mac(_)));
+    let identities: Vec<_> = found.iter_mut().flatten().map(|device| device.identity(by_mac)).collect();
     let assigned = devices::assign(&config.ports, &identities).map_err(StartError::NoDevice)?;
     let mut opened = Vec::with_capacity(assigned.len());
     for ((index, device), port) in (0..).zip(assigned).zip(&config.ports) {
@@ -160,16 +168,18 @@ fn open(config: &Config, pool: &Pool) -> Result<Vec<Port>, StartError> {
         let Some(device) = found.get_mut(device).and_then(Option::take) else { continue };
         let place = device.function.address;
         let started = device
-            .open(pool.clone(), PortId(index))
+            .open(pool.clone(), PortId(index), port.mtu)
             .map_err(|error| StartError::Open(port.name.clone(), error))?;
-        let (mac, link) = (started.nic.mac(), started.nic.link());
+        let mut started = started;
+        let (mac, link, kind) = (started.nic.mac(), started.nic.link(), started.nic.inner().kind());
         log::info!(
-            "port {}: virtio-net {place} {mac} mtu {} {}",
+            "port {}: {kind} {place} {mac} mtu {} {}",
             port.name,
             link.mtu,
             if link.up { "up" } else { "down" }
         );
         opened.push(started);
     }
+    found.into_iter().flatten().for_each(ports::Found::leave);
     Ok(opened)
 }

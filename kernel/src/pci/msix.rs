@@ -1,7 +1,7 @@
 //! MSI-X (PCI 3.0, 6.8.2): a table of messages in one of the function's BARs. Each entry names an address and
 //! a word; the device writes the word there to interrupt.
 
-use super::config::Config;
+use super::config::{self, Config};
 use super::{BarError, Function};
 use crate::irq::Vector;
 use crate::mem::Mmio;
@@ -42,16 +42,17 @@ impl Msix {
         let Some(capability) = function.capabilities().find(|c| c.id == ID).map(|c| c.offset) else {
             return Ok(None);
         };
-        let config = function.config();
-        let entries = (config.read16(capability + CONTROL) & LAST_ENTRY) + 1;
-        let place = config.read32(capability + TABLE);
+        let space = function.config();
+        let entries = (space.read16(capability + CONTROL) & LAST_ENTRY) + 1;
+        let place = space.read32(capability + TABLE);
         let index = (place & BAR_INDEX) as u8;
         let bar = function.bar(index)?;
         let table = (place & !BAR_INDEX) as usize;
         if (table + usize::from(entries) * ENTRY) as u64 > bar.size {
             return Err(BarError::TooSmall(index));
         }
-        function.enable();
+        // Registers only: what a system before us left running may not reach memory because of this.
+        space.set_command(config::MEMORY);
         let msix = Self { function: *function, capability, window: function.map(&bar)?, table, entries };
         (0..entries).for_each(|entry| msix.mask(entry, true));
         Ok(Some(msix))
