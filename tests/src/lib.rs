@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod cards;
 pub mod charon;
 pub mod decoder;
 pub mod error;

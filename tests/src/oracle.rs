@@ -7,7 +7,7 @@
 
 mod archive;
 mod cache;
-mod fetch;
+pub(crate) mod fetch;
 pub mod guest;
 pub mod kernel_log;
 pub mod model;

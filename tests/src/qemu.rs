@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::namespace::Namespace;
+use crate::oracle::{fetch, guest};
 use crate::process::{Process, Usage};
 use crate::site::Site;
 use crate::transcript::{Line, Transcript};
@@ -109,6 +110,9 @@ pub struct Machine {
     pub ravelin: bool,
     /// Its network ports in PCI order.
     pub ports: Vec<Port>,
+    /// The vfio-user sockets of its cards, each behind a root port and so after all `ports` in PCI order. With any, QEMU is
+    /// the one of the oracle's cache.
+    pub cards: Vec<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Copies the console to our standard output.
@@ -129,6 +133,7 @@ impl Machine {
             config: Some(config.into()),
             ravelin: true,
             ports: Vec::new(),
+            cards: Vec::new(),
             arguments: Vec::new(),
             echo: false,
         }
@@ -160,11 +165,16 @@ impl Machine {
     /// # Errors
     /// When QEMU cannot be started; a machine that ends at once is noticed by the first [`Qemu::expect_line`].
     pub fn start(&self, site: &Site, name: &str) -> Result<Qemu> {
+        let qemu = self.program()?;
         let mut command = match self.home() {
-            Some(namespace) => namespace.command("qemu-system-x86_64"),
-            None => Command::new("qemu-system-x86_64"),
+            Some(namespace) => within(namespace, &qemu),
+            None => qemu,
         };
-        command.args(["-M", &self.machine, "-accel", &self.accel, "-cpu", &self.cpu]);
+        let memory = if self.cards.is_empty() { "" } else { ",memory-backend=mem" };
+        command.args(["-M", &format!("{}{memory}", self.machine), "-accel", &self.accel, "-cpu", &self.cpu]);
+        if !self.cards.is_empty() {
+            command.args(["-object", &guest::shared_memory(self.memory)]).args(guest::attach(&self.cards));
+        }
         command.args(["-m", &self.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
         command.args(["-serial", "stdio", "-no-reboot"]);
         if let Some(kernel) = &self.kernel {
@@ -190,6 +200,11 @@ impl Machine {
         Ok(Qemu { process })
     }
 
+    /// QEMU: Debian's own, or a newer one that takes cards.
+    fn program(&self) -> Result<Command> {
+        if self.cards.is_empty() { Ok(Command::new("qemu-system-x86_64")) } else { fetch::qemu_command() }
+    }
+
     /// The namespace that QEMU runs in: the first tap port's.
     fn home(&self) -> Option<&Namespace> {
         self.ports.iter().find_map(|port| match &port.wire {
@@ -197,6 +212,19 @@ impl Machine {
             Wire::Datagram { .. } => None,
         })
     }
+}
+
+/// The same command in a namespace.
+fn within(namespace: &Namespace, command: &Command) -> Command {
+    let mut inside = namespace.command(&command.get_program().to_string_lossy());
+    inside.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    inside
 }
 
 fn netdev(site: &Site, index: usize, port: &Port) -> Result<String> {

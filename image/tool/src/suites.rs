@@ -104,6 +104,10 @@ const SUITES: &[Suite] = &[
         steps: &[Step::Tests(&["test", "--quiet", "-p", "mlx5-driver-tests", "--no-fail-fast"])],
         needs_image: false,
     },
+    system(
+        "driver-qemu",
+        "our ConnectX driver in ring 0: the image on modelled cards between hosts and Linux's mlx5_core, faults, recovery",
+    ),
     Suite {
         name: "oracle",
         about: "Debian's own kernels 6.1 and 6.12 with their mlx5_core on the model of the card",

@@ -88,7 +88,7 @@ fn version_of(said: &str) -> Option<(u32, u32)> {
 ///
 /// # Errors
 /// When there is no place for a cache.
-pub(super) fn qemu_command() -> Result<Command> {
+pub(crate) fn qemu_command() -> Result<Command> {
     Ok(qemu_at(&qemu().dir()?))
 }
 

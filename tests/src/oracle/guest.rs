@@ -105,23 +105,12 @@ impl Boot {
         let mut command = fetch::qemu_command()?;
         command.args(["-M", "q35,memory-backend=mem", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         command.args(["-smp", &self.processors.to_string(), "-m", &format!("{}M", self.memory)]);
-        // Shared, so that the model reads and writes the guest's memory through the file.
-        command.args(["-object", &format!("memory-backend-memfd,id=mem,size={}M,share=on", self.memory)]);
+        command.args(["-object", &shared_memory(self.memory)]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-device", "virtio-rng-pci"]);
         command.arg("-kernel").arg(self.kernel.dir()?.join("vmlinuz")).arg("-initrd").arg(initrd);
         command.args(["-append", format!("{COMMAND_LINE} {words}").trim_end()]);
-        for (number, card) in self.cards.iter().enumerate() {
-            command.args(["-device", &format!("pcie-root-port,id=port{number},slot={}", number + 1)]);
-            command.args([
-                "-device",
-                &format!(
-                    "{{\"driver\":\"vfio-user-pci\",\"bus\":\"port{number}\",\
-                     \"socket\":{{\"type\":\"unix\",\"path\":\"{}\"}}}}",
-                    card.display()
-                ),
-            ]);
-        }
+        command.args(attach(&self.cards));
         command.args(&self.arguments);
         Ok(command)
     }
@@ -143,6 +132,25 @@ impl Boot {
         archive.extend(own.emit());
         fs::write(path, archive).map_err(Error::io(format!("writing {}", path.display())))
     }
+}
+
+/// QEMU's object `mem`: `mebibytes` of memory, shared so that a model reads and writes it through the file.
+pub(crate) fn shared_memory(mebibytes: u32) -> String {
+    format!("memory-backend-memfd,id=mem,size={mebibytes}M,share=on")
+}
+
+/// QEMU's arguments for cards at these sockets, each behind a root port of its own.
+pub(crate) fn attach(cards: &[PathBuf]) -> Vec<String> {
+    let device = |(number, card): (usize, &PathBuf)| {
+        let port = format!("pcie-root-port,id=port{number},slot={}", number + 1);
+        let card = format!(
+            "{{\"driver\":\"vfio-user-pci\",\"bus\":\"port{number}\",\
+             \"socket\":{{\"type\":\"unix\",\"path\":\"{}\"}}}}",
+            card.display()
+        );
+        ["-device".to_owned(), port, "-device".to_owned(), card]
+    };
+    cards.iter().enumerate().flat_map(device).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -2,6 +2,7 @@
 //! by a wire; its control socket takes one command a line and ends each answer with an empty line.
 
 use crate::error::{Error, Result, demand};
+use crate::namespace::Namespace;
 use crate::paths;
 use crate::process::{Process, run};
 use crate::site::Site;
@@ -32,19 +33,39 @@ impl Model {
     /// # Errors
     /// When the server does not build, start or listen.
     pub fn start(site: &Site, name: &str, profiles: &[&str], arguments: &[&str]) -> Result<Model> {
+        let wires: &[&str] = if profiles.len() > 1 { &["0:1"] } else { &[] };
+        Model::start_with(site, name, profiles, wires, arguments, None)
+    }
+
+    /// Starts a server with these wires, as `--wire` takes them. Taps are made in the namespace `home`.
+    ///
+    /// # Errors
+    /// As for [`Model::start`].
+    pub fn start_with(
+        site: &Site,
+        name: &str,
+        profiles: &[&str],
+        wires: &[&str],
+        arguments: &[&str],
+        home: Option<&Namespace>,
+    ) -> Result<Model> {
         let dir = site.sockets()?;
         let control = dir.join(format!("{name}.control"));
         let pcap = site.path(&format!("{name}-pcap"));
-        let mut command = Command::new(binary()?);
+        let program = binary()?;
+        let mut command = match home {
+            Some(namespace) => namespace.command(&program.display().to_string()),
+            None => Command::new(program),
+        };
         let mut sockets = Vec::new();
         for (number, profile) in profiles.iter().enumerate() {
             let socket = dir.join(format!("{name}.{number}"));
             command.args(["--profile", profile, "--socket"]).arg(&socket);
             sockets.push(socket);
         }
-        if profiles.len() > 1 {
-            command.args(["--wire", "0:1"]);
-        }
+        wires.iter().for_each(|wire| {
+            command.args(["--wire", wire]);
+        });
         command.arg("--pcap-dir").arg(&pcap).arg("--control").arg(&control);
         command.args(arguments);
         let process = Process::spawn(site, name, command)?;
