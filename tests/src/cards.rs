@@ -37,21 +37,63 @@ pub enum End {
     Guest(&'static str, Kernel),
 }
 
+/// How the configuration tells the image which device is which port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Cards by their order on the bus, virtio ports by hardware address: their order is not that of the ends.
+    Order,
+    /// By PCI address, with the cards in the wrong order on the bus.
+    Pci,
+    /// By hardware address, with the cards in the wrong order on the bus.
+    Mac,
+}
+
 /// How the image is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setup {
     /// The ends, left and right.
     pub ends: [End; 2],
-    /// Lines for each of the ports, e.g. `pci = "01:00.0"`.
-    pub lines: [String; 2],
+    /// How its ports are bound.
+    pub bound: Bound,
     /// The largest packet on both sides.
     pub mtu: u16,
 }
 
 impl Setup {
-    /// Ports in PCI order, MTU 1500.
+    /// Ports in bus order, MTU 1500.
     pub fn new(ends: [End; 2]) -> Setup {
-        Setup { ends, lines: Default::default(), mtu: 1500 }
+        Setup { ends, bound: Bound::Order, mtu: 1500 }
+    }
+
+    /// The line of the configuration that binds the port at an end.
+    fn binding(&self, side: usize) -> String {
+        match (self.ends[side], self.bound) {
+            (End::Virtio, _) => format!("mac = \"{}\"\n", mac(1 + side as u8)),
+            (_, Bound::Order) => String::new(),
+            // Each card is alone behind a root port, and the last one of the model's is the first on the bus.
+            (_, Bound::Pci) => format!("pci = \"0{}:00.0\"\n", self.cards() - side),
+            // As `mlx5-device` numbers them.
+            (_, Bound::Mac) => format!("mac = \"02:00:00:00:00:0{}\"\n", side + 1),
+        }
+    }
+
+    /// How many cards the image has.
+    fn cards(&self) -> usize {
+        self.ends.iter().filter(|end| **end != End::Virtio).count()
+    }
+
+    fn config(&self) -> String {
+        let mut text = String::from("[gateway]\nname = \"router\"\nlog = \"info\"\nstatus_interval = 0\n");
+        for (side, name) in ["left", "right"].iter().enumerate() {
+            let network = network(side);
+            text.push_str(&format!(
+                "[[port]]\nname = \"{name}\"\nside = \"inside\"\nmtu = {}\n\
+                 addresses = [\"10.{network}.0.1/24\", \"fd0{network}::1/64\"]\n{}",
+                self.mtu,
+                self.binding(side)
+            ));
+        }
+        text
     }
 }
 
@@ -112,13 +154,13 @@ impl Stage {
         let image = paths::image();
         demand(image.is_file(), "an image (cargo xtask image)", image.display())?;
         let home = site.namespace("m")?;
-        let config = site.write("config.toml", &config(setup))?;
+        let config = site.write("config.toml", &setup.config())?;
         let mut machine = Machine { memory: MEMORY, ..Machine::ravelin(&image, &config) };
 
         // The image's cards in the order of its ports, the guests' behind them.
         let (mut profiles, mut wires, mut guests) = (Vec::new(), Vec::new(), Vec::new());
         let mut spaces = [None, None];
-        let cards = setup.ends.iter().filter(|end| **end != End::Virtio).count();
+        let cards = setup.cards();
         for (side, end) in setup.ends.iter().enumerate() {
             let card = profiles.len();
             match *end {
@@ -145,6 +187,9 @@ impl Stage {
         let wires: Vec<&str> = wires.iter().map(String::as_str).collect();
         let model = Model::start_with(site, "model", &profiles, &wires, &[], Some(&home))?;
         machine.cards = model.sockets().iter().take(cards).cloned().collect();
+        if setup.bound != Bound::Order {
+            machine.cards.reverse();
+        }
 
         let mut hosts = [None, None];
         for (side, end) in setup.ends.iter().enumerate() {
@@ -153,15 +198,28 @@ impl Stage {
                 space.ip(&format!("link set rvcard{side} name {INTERFACE}"))?;
             }
         }
-        for (card, (side, _, kernel)) in (cards..).zip(&guests) {
-            let socket = model.sockets().get(card).cloned().into_iter().collect::<Vec<_>>();
-            let guest = Boot::new(*kernel, &socket).start(site, &format!("guest{side}"))?;
+        let boot = |card: usize, side: usize, kernel: Kernel| -> Result<Guest> {
+            let socket: Vec<_> = model.sockets().get(card).cloned().into_iter().collect();
+            let guest = Boot::new(kernel, &socket).start(site, &format!("guest{side}"))?;
             guest.sh(&format!(
                 "load mlx5_core
 for try in $(seq 50); do [ -e /sys/class/net/{INTERFACE} ] && break; sleep 0.1; done"
             ))?;
-            hosts[*side] = Some(Host::Guest(Box::new(guest)));
-        }
+            Ok(guest)
+        };
+        std::thread::scope(|scope| {
+            let boot = &boot;
+            let start = |(card, &(side, _, kernel)): (usize, &(usize, _, Kernel))| {
+                (side, scope.spawn(move || boot(card, side, kernel)))
+            };
+            let started: Vec<_> = (cards..).zip(&guests).map(start).collect();
+            for (side, guest) in started {
+                let panicked =
+                    |_| Err(Error::Observed { expected: "a guest to boot".into(), found: "a panic".into() });
+                hosts[side] = Some(Host::Guest(Box::new(guest.join().unwrap_or_else(panicked)?)));
+            }
+            Ok(())
+        })?;
         let gateway = machine.start(site, "gateway")?;
         gateway.expect_line("ready: ", READY)?;
         for (side, space) in spaces.into_iter().enumerate() {
@@ -242,22 +300,4 @@ ip route replace 10.{other}.0.0/24 via 10.{own}.0.1; ip -6 route replace fd0{oth
         }
         Ok(())
     }
-}
-
-fn config(setup: &Setup) -> String {
-    let mut text = String::from("[gateway]\nname = \"router\"\nlog = \"info\"\nstatus_interval = 0\n");
-    for (side, name) in ["left", "right"].iter().enumerate() {
-        let network = network(side);
-        // Virtio ports come first in PCI order, whichever side they are on.
-        let bound = match setup.ends[side] {
-            End::Virtio => format!("mac = \"{}\"\n", mac(1 + side as u8)),
-            _ => String::new(),
-        };
-        text.push_str(&format!(
-            "[[port]]\nname = \"{name}\"\nside = \"inside\"\nmtu = {}\n\
-             addresses = [\"10.{network}.0.1/24\", \"fd0{network}::1/64\"]\n{bound}{}\n",
-            setup.mtu, setup.lines[side]
-        ));
-    }
-    text
 }

@@ -13,6 +13,7 @@ pub mod kernel_log;
 pub mod model;
 pub mod pair;
 mod rebuild;
+pub mod transfer;
 pub mod visit;
 
 pub(crate) use archive::KEYRING;

@@ -9,12 +9,12 @@
 use super::Kernel;
 use super::guest::{Boot, Guest, XFRM};
 use super::model::Model;
+use super::transfer::transfer;
 use crate::error::{Error, Result, demand};
 use crate::site::Site;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// The card's interface in every guest.
 pub const INTERFACE: &str = "eth0";
@@ -134,31 +134,12 @@ killall nc iperf3 2>/dev/null; rm -f /tmp/in; true"
         )
     }
 
-    /// Sends `megabytes` of random octets over TCP from guest `from` to the other one at `address` (an IPv4 or IPv6
-    /// address of it), compares their hashes, and returns the time that the sender took.
+    /// [`transfer`] from guest `from` to the other one at `address` (an IPv4 or IPv6 address of it).
     ///
     /// # Errors
-    /// When they do not arrive, or differ.
+    /// When the octets do not arrive, or differ.
     pub fn transfer(&self, from: usize, address: &str, megabytes: u32) -> Result<Duration> {
-        let (sender, receiver) = (&self.guests[from], &self.guests[1 - from]);
-        let patience = Duration::from_secs(30 + u64::from(megabytes));
-        // A standard input that never ends: at its end busybox's nc would end the sending side of the connection, and
-        // at that the other nc goes away with data unsent.
-        receiver.sh("rm -f /run/received; [ -e /run/open ] || mkfifo /run/open
-(nc -l -p 5001 <> /run/open | sha256sum > /run/sum; touch /run/received) > /dev/null 2>&1 &
-sleep 0.3")?;
-        let prepare = format!(
-            "dd if=/dev/urandom of=/tmp/out bs=1M count={megabytes} 2>/dev/null; sha256sum < /tmp/out"
-        );
-        let sent = sender.sh_for(&prepare, patience)?;
-        let started = Instant::now();
-        sender.sh_for(&format!("nc -w 10 {address} 5001 < /tmp/out"), patience)?;
-        let took = started.elapsed();
-        let got =
-            receiver.sh_for("until [ -e /run/received ]; do sleep 0.1; done; cat /run/sum", patience)?;
-        sender.sh("rm /tmp/out")?;
-        demand(sent == got, format!("{megabytes} MB with the hash {sent}"), got)?;
-        Ok(took)
+        transfer(&self.guests[from], &self.guests[1 - from], address, megabytes)
     }
 
     /// The capture of what guest 0's card sent and received, on the wire's side of its crypto.

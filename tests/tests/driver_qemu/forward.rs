@@ -1,7 +1,7 @@
 //! Two ports of the image forward between two hosts: two cards, and a card beside a virtio port.
 
 use core::time::Duration;
-use ravelin_tests::cards::{End, Host, Setup, Stage, address, address6};
+use ravelin_tests::cards::{Bound, End, Host, Setup, Stage, address, address6};
 use ravelin_tests::error::Result;
 use ravelin_tests::traffic;
 
@@ -33,4 +33,25 @@ fn crosses(stage: &Stage) -> Result<()> {
 #[test]
 fn between_two_cards() -> Result<()> {
     crosses(&Stage::start("cards", &Setup::new([End::Card("cx7"), End::Card("cx6dx")]))?)
+}
+
+#[test]
+fn between_a_card_and_a_virtio_port() -> Result<()> {
+    crosses(&Stage::start("mixed", &Setup::new([End::Card("cx7"), End::Virtio]))?)
+}
+
+#[test]
+fn between_a_virtual_function_and_a_virtio_port_pinned_by_hardware_address() -> Result<()> {
+    let setup = Setup { bound: Bound::Mac, ..Setup::new([End::Card("vf"), End::Virtio]) };
+    crosses(&Stage::start("function", &setup)?)
+}
+
+#[test]
+fn between_cards_pinned_by_pci_address() -> Result<()> {
+    crosses(&Stage::start("pci", &Setup { bound: Bound::Pci, ..Setup::new([End::Card("cx7"); 2]) })?)
+}
+
+#[test]
+fn between_cards_pinned_by_hardware_address() -> Result<()> {
+    crosses(&Stage::start("mac", &Setup { bound: Bound::Mac, ..Setup::new([End::Card("cx6dx"); 2]) })?)
 }
