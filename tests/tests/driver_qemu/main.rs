@@ -4,3 +4,5 @@
 
 mod forward;
 mod guests;
+mod idle;
+mod recovery;
