@@ -8,14 +8,18 @@
 //! ```
 
 mod meta;
+mod pool;
 mod slab;
+mod stock;
 
-use alloc::{boxed::Box, rc::Rc, vec, vec::Vec};
-use core::cell::RefCell;
+use alloc::{boxed::Box, rc::Rc, vec};
 use core::ops::{Deref, DerefMut};
 
 pub use meta::{Fill, Meta};
+pub use pool::Pool;
+use slab::Part;
 pub use slab::{Slab, Slabs, View};
+use stock::Stock;
 
 /// Bytes in front of a received frame: device header (12), and what ESP pushes before an inner packet:
 /// Ethernet (14), outer IPv6 (40), UDP (8), ESP header and IV (16), rounded up to a cache line.
@@ -27,13 +31,10 @@ pub const TAILROOM: usize = 128;
 /// Bytes of a buffer that holds any reassembled IP packet.
 pub const JUMBO: usize = 65_535 + HEADROOM + TAILROOM;
 
-/// The free buffers that a pool and its packets share.
-type Stock = Rc<RefCell<Vec<Box<[u8]>>>>;
-
 /// Where the bytes of a packet lie: in memory of its own, or in its part of a slab.
 enum Buffer {
     Own(Box<[u8]>),
-    View(View),
+    View(Part),
 }
 
 impl Deref for Buffer {
@@ -43,7 +44,7 @@ impl Deref for Buffer {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Own(bytes) => bytes,
-            Self::View(view) => view,
+            Self::View(part) => part,
         }
     }
 }
@@ -53,73 +54,57 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Own(bytes) => bytes,
-            Self::View(view) => view,
+            Self::View(part) => part,
         }
     }
 }
 
-/// A packet that owns its bytes.
-pub struct Packet {
+/// A packet that owns its bytes. It is as large as a pointer: bursts and rings hold many, and move them often.
+///
+/// Its facts are reached as those of its [`Body`]: `packet.meta`.
+// Nothing only once it is being dropped.
+pub struct Packet(Option<Box<Body>>);
+
+/// What a packet points at, in two cache lines; it goes back to its pool as a whole.
+#[repr(align(64))]
+pub struct Body {
     buf: Buffer,
     head: usize,
     tail: usize,
-    home: Option<Stock>,
+    /// The pool that memory of its own goes back to.
+    home: Option<Rc<Stock>>,
+    /// The next one, while it is not in use.
+    next: Option<Box<Body>>,
     /// Facts beside the bytes.
     pub meta: Meta,
 }
 
-/// A fixed stock of buffers of one size. Cloning gives another handle to the same stock.
-#[derive(Clone)]
-pub struct Pool {
-    free: Stock,
-    bytes: usize,
-}
-
-impl core::fmt::Debug for Pool {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Pool").field("available", &self.available()).finish()
+impl Body {
+    /// An empty packet that begins `head` bytes into `buf`.
+    fn new(buf: Buffer, head: usize) -> Box<Self> {
+        Box::new(Self { buf, head, tail: head, home: None, next: None, meta: Meta::default() })
     }
 }
 
-impl Pool {
-    /// Allocates `count` buffers of [`BUFFER`] bytes.
-    pub fn new(count: usize) -> Self {
-        Self::with_buffers(count, BUFFER)
-    }
+impl Deref for Packet {
+    type Target = Body;
 
-    /// Allocates `count` buffers for Ethernet frames of `frame` bytes, with [`HEADROOM`] and as much tailroom as a standard
-    /// buffer has: for ports with a large MTU.
-    pub fn for_frames(count: usize, frame: usize) -> Self {
-        Self::with_buffers(count, (HEADROOM + frame + TAILROOM).next_multiple_of(64))
+    #[inline(always)]
+    fn deref(&self) -> &Body {
+        match &self.0 {
+            Some(body) => body,
+            None => unreachable!("a packet after its drop"),
+        }
     }
+}
 
-    fn with_buffers(count: usize, bytes: usize) -> Self {
-        let free = (0..count).map(|_| vec![0; bytes].into_boxed_slice()).collect();
-        Self { free: Rc::new(RefCell::new(free)), bytes }
-    }
-
-    /// Bytes of each buffer behind [`HEADROOM`].
-    pub fn room(&self) -> usize {
-        self.bytes - HEADROOM
-    }
-
-    /// An empty packet with [`HEADROOM`], or nothing if the stock is used up.
-    #[inline]
-    pub fn take(&self) -> Option<Packet> {
-        let buf = self.free.borrow_mut().pop()?;
-        Some(Packet {
-            buf: Buffer::Own(buf),
-            head: HEADROOM,
-            tail: HEADROOM,
-            home: Some(self.free.clone()),
-            meta: Meta::default(),
-        })
-    }
-
-    /// Buffers in stock.
-    #[inline]
-    pub fn available(&self) -> usize {
-        self.free.borrow().len()
+impl DerefMut for Packet {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Body {
+        match &mut self.0 {
+            Some(body) => body,
+            None => unreachable!("a packet after its drop"),
+        }
     }
 }
 
@@ -127,17 +112,32 @@ impl From<View> for Packet {
     /// An empty packet where the view says that one lies.
     #[inline]
     fn from(view: View) -> Self {
-        let head = view.packet();
-        Self { buf: Buffer::View(view), head, tail: head, home: None, meta: Meta::default() }
+        let View { part, packet: head } = view;
+        let mut body = match part.bodies().take() {
+            Some(body) => body,
+            None => Body::new(Buffer::Own(Box::default()), 0),
+        };
+        // What is replaced has no bytes: forgetting it saves looking.
+        core::mem::forget(core::mem::replace(&mut body.buf, Buffer::View(part)));
+        (body.head, body.tail) = (head, head);
+        body.meta = Meta::default();
+        Self(Some(body))
     }
 }
 
 impl Drop for Packet {
     #[inline]
     fn drop(&mut self) {
-        if let (Some(home), Buffer::Own(buf)) = (self.home.take(), &mut self.buf) {
-            home.borrow_mut().push(core::mem::take(buf));
+        let Some(mut body) = self.0.take() else { return };
+        if let Buffer::View(_) = body.buf {
+            if let Buffer::View(part) = core::mem::replace(&mut body.buf, Buffer::Own(Box::default())) {
+                part.bodies().put(body);
+            }
+        } else if let Some(home) = body.home.take() {
+            home.put(body);
         }
+        // It is nothing since `take`; said once more where what drops fields sees it and has nothing left to do.
+        core::mem::forget(self.0.take());
     }
 }
 
@@ -146,15 +146,14 @@ impl Packet {
     /// control traffic and reassembly, not for the fast path.
     pub fn with_capacity(capacity: usize) -> Self {
         let buf = Buffer::Own(vec![0; HEADROOM + capacity].into_boxed_slice());
-        Self { buf, head: HEADROOM, tail: HEADROOM, home: None, meta: Meta::default() }
+        Self(Some(Body::new(buf, HEADROOM)))
     }
 
     /// A packet in memory of its own that holds a copy of `bytes`, with 64 bytes of tailroom.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut packet = Self::with_capacity(bytes.len() + 64);
-        let end = packet.head + bytes.len();
-        packet.buf[packet.head..end].copy_from_slice(bytes);
-        packet.tail = end;
+        packet.tail += bytes.len();
+        packet.bytes_mut().copy_from_slice(bytes);
         packet
     }
 
@@ -167,7 +166,8 @@ impl Packet {
     /// The bytes of the packet.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buf[self.head..self.tail]
+        let body = &mut **self;
+        &mut body.buf[body.head..body.tail]
     }
 
     /// Length in bytes.
@@ -199,8 +199,9 @@ impl Packet {
     #[inline]
     #[must_use]
     pub fn push(&mut self, n: usize) -> Option<&mut [u8]> {
-        self.head = self.head.checked_sub(n)?;
-        Some(&mut self.buf[self.head..self.head + n])
+        let body = &mut **self;
+        body.head = body.head.checked_sub(n)?;
+        Some(&mut body.buf[body.head..body.head + n])
     }
 
     /// Removes `n` bytes from the front; false (and no change) if there are fewer.
@@ -219,11 +220,11 @@ impl Packet {
     #[inline]
     #[must_use]
     pub fn append(&mut self, n: usize) -> Option<&mut [u8]> {
-        if n > self.tailroom() {
-            return None;
-        }
-        self.tail += n;
-        Some(&mut self.buf[self.tail - n..self.tail])
+        let body = &mut **self;
+        let start = body.tail;
+        let room = body.buf.get_mut(start..)?.get_mut(..n)?;
+        body.tail = start + n;
+        Some(room)
     }
 
     /// Cuts the packet to `n` bytes; false (and no change) if it is shorter.

@@ -42,6 +42,10 @@ const SYNDROME: Bits = Bits::of(ErrCqe::FIELDS, "syndrome");
 const VENDOR: Bits = Bits::of(ErrCqe::FIELDS, "vendor_err_synd");
 const MINI_STRIDE: Bits = Bits::of(MiniCqe8Checksum::FIELDS, "stridx");
 
+/// What says whose a CQE is and what, and what is there in the CQE of a single packet, but for the owner.
+const OWN_KIND: u32 = OPCODE.put(u32::MAX) | FORMAT.put(u32::MAX) | OWNER.put(u32::MAX);
+const PACKET: u32 = OPCODE.put(CqeOpcode::RESP_SEND.0 as u32);
+
 /// Whether and how the device may compress CQEs of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
@@ -109,6 +113,8 @@ impl core::fmt::Display for Failure {
 pub(crate) enum Completion {
     /// A packet has come.
     Received(Received),
+    /// Several packets have come, whose CQEs are compressed.
+    Block,
     /// Send WQEs up to this one are done.
     Sent(u16),
     /// A WQE failed, and its queue with it.
@@ -171,9 +177,38 @@ impl<M: DmaMem> Cq<M> {
     /// The next CQE.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Completion> {
-        if self.session.left != 0 {
-            return self.next_mini();
+        loop {
+            if let Some(packet) = self.packet() {
+                return Some(Completion::Received(packet));
+            }
+            match self.other()? {
+                Completion::Block => {}
+                other => return Some(other),
+            }
         }
+    }
+
+    /// The packet that the next CQE tells of; nothing if there is none, or if it is one of [`Cq::other`].
+    ///
+    /// On its own, and always inlined, so that what a CQE says goes from the ring to where it is used without a copy.
+    #[inline(always)]
+    pub(crate) fn packet(&mut self) -> Option<Received> {
+        if self.session.left != 0 {
+            return self.mini();
+        }
+        let entry = self.ring.entry(self.consumer)?;
+        let owner = load_owner(entry, OWNER.word);
+        if owner & OWN_KIND != PACKET | OWNER.put(self.ring.lap(self.consumer)) {
+            return None;
+        }
+        let packet = received(entry, COUNTER_FIELD.get(owner) as u16);
+        self.consumer = self.consumer.wrapping_add(1);
+        Some(packet)
+    }
+
+    /// The next CQE, if it is not that of a single packet.
+    #[inline(never)]
+    pub(crate) fn other(&mut self) -> Option<Completion> {
         let entry = self.ring.entry(self.consumer)?;
         let owner = load_owner(entry, OWNER.word);
         let opcode = OPCODE.get(owner);
@@ -182,7 +217,7 @@ impl<M: DmaMem> Cq<M> {
         }
         let counter = COUNTER_FIELD.get(owner) as u16;
         let completion = match CqeOpcode(opcode as u8) {
-            CqeOpcode::RESP_SEND if FORMAT.get(owner) == COMPRESSED => return self.open(),
+            CqeOpcode::RESP_SEND if FORMAT.get(owner) == COMPRESSED => return Some(self.open()),
             CqeOpcode::RESP_SEND => Completion::Received(received(entry, counter)),
             CqeOpcode::REQ => Completion::Sent(counter),
             CqeOpcode::REQ_ERR | CqeOpcode::RESP_ERR => Completion::Failed(Failure {
@@ -199,21 +234,21 @@ impl<M: DmaMem> Cq<M> {
     }
 
     /// Opens the block whose title is next.
-    #[cold]
-    fn open(&mut self) -> Option<Completion> {
-        let entry = self.ring.entry(self.consumer)?;
+    fn open(&mut self) -> Completion {
+        let Some(entry) = self.ring.entry(self.consumer) else { return Completion::Nonsense };
         let title = received(entry, COUNTER_FIELD.get(load(entry, COUNTER_FIELD.word)) as u16);
         let count = title.bytes;
         if self.compression == Compression::Off || !(2..=self.ring.size().min(BLOCK_MAX)).contains(&count) {
             self.consumer = self.consumer.wrapping_add(1);
-            return Some(Completion::Nonsense);
+            return Completion::Nonsense;
         }
         self.session = Session { title, index: 0, left: count, minis: [0; WORDS] };
-        self.next_mini()
+        Completion::Block
     }
 
-    /// The next CQE of an open block.
-    fn next_mini(&mut self) -> Option<Completion> {
+    /// The next packet of an open block.
+    #[inline(always)]
+    fn mini(&mut self) -> Option<Received> {
         let session = &mut self.session;
         let place = session.index % MINIS;
         if place == 0 {
@@ -224,14 +259,14 @@ impl<M: DmaMem> Cq<M> {
                 *word = u32::from_be(from.load(core::sync::atomic::Ordering::Relaxed));
             }
         }
-        let mini = session.minis.as_chunks::<2>().0.get(place as usize)?;
-        let mut packet = session.title;
-        packet.bytes = mini[1];
-        if self.compression == Compression::StrideIndex {
-            packet.counter = MINI_STRIDE.get(mini[0]) as u16;
-        }
+        let [first, bytes] = *session.minis.as_chunks::<2>().0.get(place as usize)?;
+        let counter = match self.compression {
+            Compression::StrideIndex => MINI_STRIDE.get(first) as u16,
+            _ => session.title.counter,
+        };
+        let packet = Received { counter, bytes, ..session.title };
         // Those after it are in the next place, and only the title's hash is known.
-        session.title.counter = packet.counter.wrapping_add(strides(packet.bytes).max(1));
+        session.title.counter = counter.wrapping_add(strides(bytes).max(1));
         session.title.hash = 0;
         session.index += 1;
         session.left -= 1;
@@ -241,7 +276,7 @@ impl<M: DmaMem> Cq<M> {
             store_owner(entry, OWNER.word, owner);
         }
         self.consumer = self.consumer.wrapping_add(1);
-        Some(Completion::Received(packet))
+        Some(packet)
     }
 
     /// Lets the device use again what was read.

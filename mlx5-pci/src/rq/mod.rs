@@ -67,30 +67,41 @@ pub(crate) fn poll<F: Function, R: Receive<F>>(
     out: &mut Burst,
 ) -> usize {
     let before = out.len();
-    let mut any = false;
+    let (mut any, mut bytes) = (false, 0);
     while !out.is_full() {
-        let Some(completion) = cq.next() else { break };
+        let Some(received) = cq.packet() else {
+            let Some(other) = cq.other() else { break };
+            any = true;
+            take_note(queue, &other);
+            continue;
+        };
         any = true;
-        match completion {
-            Completion::Received(received) => {
-                let Some(mut packet) = queue.take(function, &received) else { continue };
-                describe(&mut packet.meta, &received, port);
-                let counters = queue.counters();
-                counters.frames += 1;
-                counters.bytes += packet.len() as u64;
-                // Not full, by the loop's condition.
-                let _ = out.push(packet);
-            }
-            Completion::Failed(failure) if !failure.request => queue.fail(failure),
-            _ => queue.counters().strange += 1,
-        }
+        let Some(mut packet) = queue.take(function, &received) else { continue };
+        describe(&mut packet.meta, &received, port);
+        bytes += packet.len() as u64;
+        // Not full, by the loop's condition.
+        let _ = out.push(packet);
     }
     // A queue that has run dry is filled again as soon as packets have come back.
     if queue.refill(function) || any {
         queue.publish();
         cq.publish();
     }
-    out.len() - before
+    let count = out.len() - before;
+    let counters = queue.counters();
+    counters.frames += count as u64;
+    counters.bytes += bytes;
+    count
+}
+
+/// What is not a packet.
+#[cold]
+fn take_note<F: Function, R: Receive<F>>(queue: &mut R, completion: &Completion) {
+    match completion {
+        Completion::Block => {}
+        Completion::Failed(failure) if !failure.request => queue.fail(*failure),
+        _ => queue.counters().strange += 1,
+    }
 }
 
 /// What the device says about a packet, as `net` has it.

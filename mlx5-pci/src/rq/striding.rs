@@ -45,6 +45,8 @@ pub(crate) struct Striding<F: Function> {
     number: u32,
     lkey: u32,
     strides: Strides,
+    /// Strides of a slab.
+    count: u32,
     slabs: Slabs,
     lent: Box<[Option<F::Region>]>,
     /// WQEs posted, and WQEs whose strides are all used.
@@ -77,6 +79,7 @@ impl<F: Function> Striding<F> {
             number,
             lkey,
             strides,
+            count: 1 << strides.log_count,
             slabs,
             lent,
             posted: 0,
@@ -165,32 +168,42 @@ impl<F: Function> Striding<F> {
     }
 }
 
+impl<F: Function> Striding<F> {
+    /// The packet in strides `first` to `end` of the slab in `slot`; `told` is what the CQE says in place of a length.
+    #[inline(always)]
+    fn packet(&mut self, slot: usize, first: u32, end: u32, told: u32) -> Option<Packet> {
+        if told & FILLER != 0 {
+            return None;
+        }
+        let bytes = (told & LENGTH) as usize;
+        let (start, end) =
+            ((first as usize) << self.strides.log_size, (end as usize) << self.strides.log_size);
+        if bytes >= ETHERNET
+            && bytes <= end - start
+            && let Some(Some(region)) = self.lent.get_mut(slot)
+            && let Some(packet) = region.take(start, end, bytes)
+        {
+            return Some(packet);
+        }
+        self.counters.drops += 1;
+        None
+    }
+}
+
 impl<F: Function> Receive<F> for Striding<F> {
     #[inline(always)]
     fn take(&mut self, _: &F, received: &Received) -> Option<Packet> {
         let slot = usize::from(received.wqe);
-        let count = 1u32 << self.strides.log_count;
         let (first, used) = (u32::from(received.counter), u32::from(strides(received.bytes)));
         let end = first + used;
         let current = slot == self.ring.slot(self.done.into()) && self.posted != self.done;
-        if used == 0 || end > count || !(current || self.skip_to(slot)) || first < self.used {
+        if used == 0 || end > self.count || !(current || self.skip_to(slot)) || first < self.used {
             self.counters.strange += 1;
             return None;
         }
         self.used = end;
-        let packet = if received.bytes & FILLER != 0 {
-            None
-        } else {
-            let bytes = (received.bytes & LENGTH) as usize;
-            let size = self.strides.log_size;
-            let fits = bytes >= ETHERNET && bytes <= (used as usize) << size;
-            let region = self.lent.get_mut(slot).and_then(Option::as_mut).filter(|_| fits);
-            let packet = region
-                .and_then(|region| region.take((first as usize) << size, (end as usize) << size, bytes));
-            self.counters.drops += u64::from(packet.is_none());
-            packet
-        };
-        if end == count {
+        let packet = self.packet(slot, first, end, received.bytes);
+        if end == self.count {
             self.finish();
         }
         packet

@@ -127,12 +127,14 @@ impl<F: Function> Sq<F> {
             return 0;
         }
         let taken = self.room_for(from);
-        let before = self.producer;
+        let (before, posted) = (self.producer, self.posted);
         let mut open = Open::default();
         for packet in from.drain(..taken) {
             self.put(function, &mut open, packet);
         }
         self.close(&mut open);
+        self.counters.frames += u64::from(self.posted.wrapping_sub(posted));
+        self.counters.bytes += open.bytes;
         if self.producer != before {
             self.ring(bar, before);
         }

@@ -39,7 +39,9 @@ const INLINE_BLOCKS: u32 =
 pub(super) struct Open {
     /// Segments so far; 0: there is none.
     segments: usize,
-    ethernet: Ethernet,
+    ethernet: Segment,
+    /// Bytes of all packets since the last look at this.
+    pub(super) bytes: u64,
 }
 
 /// Headers that go into a WQE, on their way there.
@@ -96,21 +98,21 @@ impl<F: Function> Sq<F> {
         }
         if meta.segment.is_some() || self.abilities.min_inline != 0 {
             self.close(open);
-            self.put_with_headers(function, ethernet, packet);
+            self.put_with_headers(function, open, ethernet, packet);
             return;
         }
+        let ethernet = ethernet.segment();
         if open.segments != 0
             && (open.ethernet != ethernet || open.segments >= MOST || !self.abilities.enhanced)
         {
             self.close(open);
         }
         if open.segments == 0 {
-            *open = Open { segments: HEAD, ethernet };
+            (open.segments, open.ethernet) = (HEAD, ethernet);
         }
         let at = usize::from(self.producer) * BLOCK_SEGMENTS + open.segments;
         open.segments += 1;
-        self.counters.frames += 1;
-        self.counters.bytes += length as u64;
+        open.bytes += length as u64;
         let loan = function.lend(packet, Way::ToDevice);
         self.write(at, wqe::data(length as u32, self.lkey, loan.iova()));
         self.keep(loan);
@@ -123,7 +125,7 @@ impl<F: Function> Sq<F> {
             return;
         }
         let opcode = if open.segments == HEAD + 1 { WqeOpcode::SEND } else { WqeOpcode::ENHANCED_MPSW };
-        self.finish(opcode, open.ethernet.segment(), open.segments);
+        self.finish(opcode, open.ethernet, open.segments);
         open.segments = 0;
     }
 
@@ -138,7 +140,7 @@ impl<F: Function> Sq<F> {
     }
 
     /// Puts a packet into the ring whose headers lie in its WQE: one that the device cuts, or any where it has to be so.
-    fn put_with_headers(&mut self, function: &F, ethernet: Ethernet, packet: Packet) {
+    fn put_with_headers(&mut self, function: &F, open: &mut Open, ethernet: Ethernet, packet: Packet) {
         let Some((opcode, ethernet, headers, inline)) = self.headers(ethernet, &packet) else {
             self.counters.drops += 1;
             return;
@@ -157,8 +159,7 @@ impl<F: Function> Sq<F> {
             segments += 1;
         }
         self.finish(opcode, ethernet.with_headers(inline.get()), segments);
-        self.counters.frames += 1;
-        self.counters.bytes += length as u64;
+        open.bytes += length as u64;
         self.keep(loan);
     }
 

@@ -16,8 +16,10 @@
 use alloc::{boxed::Box, collections::VecDeque, rc::Rc};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 
 use super::HEADROOM;
+use super::stock::Stock;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -27,27 +29,35 @@ const LINE: usize = 64;
 struct Line(#[expect(dead_code, reason = "reached by a pointer to all lines")] UnsafeCell<[u8; LINE]>);
 
 /// The memory of a slab.
-struct Memory(Box<[Line]>);
+struct Memory {
+    lines: Box<[Line]>,
+    /// Where the bodies of packets come from, and go back to.
+    bodies: Rc<Stock>,
+}
 
 impl Memory {
-    fn new(bytes: usize) -> Rc<Self> {
-        Rc::new(Self((0..bytes.div_ceil(LINE)).map(|_| Line(UnsafeCell::new([0; LINE]))).collect()))
+    fn new(bytes: usize, bodies: &Rc<Stock>) -> Rc<Self> {
+        let lines = (0..bytes.div_ceil(LINE)).map(|_| Line(UnsafeCell::new([0; LINE]))).collect();
+        Rc::new(Self { lines, bodies: bodies.clone() })
     }
 
     fn len(&self) -> usize {
-        self.0.len() * LINE
+        self.lines.len() * LINE
     }
 
     #[inline]
-    fn start(&self) -> *mut u8 {
-        // Lines lie one behind another without gaps, so a pointer to the first reaches them all.
-        self.0.as_ptr().cast_mut().cast()
+    fn start(&self) -> NonNull<u8> {
+        // Lines lie one behind another without gaps, so a pointer to all of them reaches each byte.
+        NonNull::from(&*self.lines).cast()
     }
 }
 
 /// Memory that a device fills from its start to its end. What has been taken from it belongs to others.
 pub struct Slab {
     memory: Rc<Memory>,
+    /// Its first byte, and how many there are: at hand, as every packet asks for them.
+    start: NonNull<u8>,
+    len: usize,
     /// Where what may still be taken begins.
     next: usize,
 }
@@ -55,12 +65,12 @@ pub struct Slab {
 impl Slab {
     /// Where the CPU sees the first byte that the device may fill.
     pub fn address(&self) -> usize {
-        self.memory.start() as usize + HEADROOM
+        self.start.as_ptr() as usize + HEADROOM
     }
 
     /// Bytes that the device may fill.
     pub fn len(&self) -> usize {
-        self.memory.len() - HEADROOM
+        self.len - HEADROOM
     }
 
     /// Whether there are none.
@@ -77,63 +87,72 @@ impl Slab {
         let last = packet.checked_add(bytes)?;
         // Where the stride ends, less the headroom of the next packet.
         let end = end.max(last);
-        if packet < self.next || last > self.memory.len() || end > self.memory.len() {
+        if packet < self.next || last > self.len || end > self.len {
             return None;
         }
         let first = start.max(self.next);
         self.next = end;
-        Some(View { memory: self.memory.clone(), start: first, len: end - first, packet: packet - first })
+        // SAFETY: inside the memory, by the check above.
+        let start = unsafe { self.start.add(first) };
+        let part = Part { start, len: end - first, memory: self.memory.clone() };
+        Some(View { part, packet: packet - first })
     }
 
     /// Writes where nothing has been taken yet, `at` bytes behind the start: for machines whose devices do not reach this
     /// memory themselves. False, and nothing is written, where that cannot be.
     pub fn fill(&mut self, at: usize, bytes: &[u8]) -> bool {
         let Some(first) = at.checked_add(HEADROOM) else { return false };
-        let sound =
-            first >= self.next && first.checked_add(bytes.len()).is_some_and(|end| end <= self.memory.len());
+        let sound = first >= self.next && first.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
         if sound {
             // SAFETY: inside the memory, and behind everything that a view covers, by the check above; `self` is borrowed
             // exclusively, so nobody else writes there.
             unsafe {
-                core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.memory.start().add(first), bytes.len());
+                core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(first).as_ptr(), bytes.len());
             }
         }
         sound
     }
 }
 
-/// A part of a slab that belongs to one packet alone.
+/// A part of a slab that belongs to one packet alone, on its way to become that packet.
 pub struct View {
-    memory: Rc<Memory>,
-    start: usize,
-    len: usize,
-    packet: usize,
+    pub(super) part: Part,
+    /// Where the packet begins in it.
+    pub(super) packet: usize,
 }
 
-impl View {
-    /// Where the packet begins in it.
+/// The bytes of a view.
+pub(super) struct Part {
+    start: NonNull<u8>,
+    len: usize,
+    /// Keeps them alive.
+    memory: Rc<Memory>,
+}
+
+impl Part {
+    /// Where the packet's body comes from, and goes back to.
     #[inline]
-    pub(super) fn packet(&self) -> usize {
-        self.packet
+    pub(super) fn bodies(&self) -> &Stock {
+        &self.memory.bodies
     }
 }
 
-impl Deref for View {
+impl Deref for Part {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `start + len` is inside the memory, which lives as long as the view. No other view covers these bytes
+        // SAFETY: `len` bytes from `start` on are inside the memory, which lives as long as this value. No other view covers these bytes
         // (`Slab::take`), and `Slab::fill` stays behind them. The device was told of them once, and is done with them.
-        unsafe { core::slice::from_raw_parts(self.memory.start().add(self.start), self.len) }
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
-impl DerefMut for View {
+impl DerefMut for Part {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`, and the view is borrowed exclusively.
-        unsafe { core::slice::from_raw_parts_mut(self.memory.start().add(self.start), self.len) }
+        // SAFETY: as in `deref`, and this value is borrowed exclusively.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
 
@@ -144,9 +163,11 @@ pub struct Slabs {
 }
 
 impl Slabs {
-    /// Allocates `count` slabs of which a device may fill `bytes` each.
+    /// Allocates `count` slabs of which a device may fill `bytes` each. What packets in them need beside their bytes is
+    /// allocated when there have never been so many before.
     pub fn new(count: usize, bytes: usize) -> Self {
-        Self { all: (0..count).map(|_| Memory::new(HEADROOM + bytes)).collect(), bytes }
+        let bodies = Rc::default();
+        Self { all: (0..count).map(|_| Memory::new(HEADROOM + bytes, &bodies)).collect(), bytes }
     }
 
     /// A slab of which nothing is in use, or nothing if all are.
@@ -155,7 +176,8 @@ impl Slabs {
         for _ in 0..self.all.len() {
             self.all.rotate_left(1);
             if let Some(memory) = self.all.back().filter(|memory| Rc::strong_count(memory) == 1) {
-                return Some(Slab { memory: memory.clone(), next: 0 });
+                let (start, len) = (memory.start(), memory.len());
+                return Some(Slab { memory: memory.clone(), start, len, next: 0 });
             }
         }
         None
@@ -230,9 +252,9 @@ mod tests {
         fn views_never_overlap(claims in proptest::collection::vec((0usize..5000, 0usize..5000, 0usize..3000), 0..20)) {
             let mut slabs = Slabs::new(1, 4096);
             let mut slab = slabs.take().unwrap();
-            let mut views: alloc::vec::Vec<View> = alloc::vec::Vec::new();
+            let mut views: alloc::vec::Vec<Part> = alloc::vec::Vec::new();
             for (start, end, bytes) in claims {
-                views.extend(slab.take(start, end, bytes));
+                views.extend(slab.take(start, end, bytes).map(|view| view.part));
             }
             for (mark, view) in views.iter_mut().enumerate() {
                 view.fill(mark as u8);
