@@ -79,6 +79,9 @@ pub struct MachineStatus {
     pub memory: u64,
     /// Times that the CPU has gone to sleep.
     pub sleeps: u64,
+    /// Ticks of the time-stamp counter that the loop has spent awake: cycles, or instructions under QEMU's `-icount
+    /// shift=0`.
+    pub awake: u64,
 }
 
 impl Gateway {
@@ -86,7 +89,7 @@ impl Gateway {
     pub fn report(&self, now: Instant, machine: &MachineStatus) -> Vec<String> {
         let mut lines = Vec::new();
         lines.push(format!(
-            "status: name={} up_ms={} ike_sas={} child_sas={} buffers_free={} memory={} sleeps={}",
+            "status: name={} up_ms={} ike_sas={} child_sas={} buffers_free={} memory={} sleeps={} awake={}",
             self.name,
             now.since(self.started).as_millis(),
             self.ike_sas.len(),
@@ -94,6 +97,7 @@ impl Gateway {
             self.pool.available(),
             machine.memory,
             machine.sleeps,
+            machine.awake,
         ));
         for (index, port) in self.ports.iter().enumerate() {
             let nic = machine.nics.get(index).copied().unwrap_or_default();

@@ -57,7 +57,7 @@ pub(crate) fn run(mut gateway: Gateway, ports: Vec<Port>) -> Exit {
         |(id, port): (u8, Port)| Lane { id: PortId(id), link: port.nic.link(), port, waiting: Burst::new() };
     let mut lanes: Vec<_> = (0..).zip(ports).map(lane).collect();
     let pollable = lanes.iter().all(|lane| lane.port.vector.is_some());
-    let mut console = Console::default();
+    let mut console = Console { started: kernel::time::ticks(), ..Console::default() };
     let mut burst = Burst::new();
     let (mut gateway_at, mut console_at, mut link_at) = (Instant::ZERO, Instant::ZERO, Instant::ZERO);
     loop {
@@ -95,7 +95,9 @@ pub(crate) fn run(mut gateway: Gateway, ports: Vec<Port>) -> Exit {
                 until = until.min(now + POLL_INTERVAL);
             }
             console.sleeps += 1;
+            let asleep = kernel::time::ticks();
             idle::wait(until.0, || false);
+            console.asleep += kernel::time::ticks().saturating_sub(asleep);
         }
     }
 }
@@ -115,6 +117,9 @@ struct Console {
     /// The line is longer than it may be, and is ignored to its end.
     overlong: bool,
     sleeps: u64,
+    /// Counter when the loop began, and its ticks during all sleeps.
+    started: u64,
+    asleep: u64,
 }
 
 impl Console {
@@ -145,6 +150,7 @@ impl Console {
                     nics: lanes.iter().map(|lane| lane.port.nic.stats()).collect(),
                     memory: memory.ram - memory.free,
                     sleeps: self.sleeps,
+                    awake: kernel::time::ticks().saturating_sub(self.started).saturating_sub(self.asleep),
                 };
                 gateway.report(now, &machine).iter().for_each(|line| say(line));
             }

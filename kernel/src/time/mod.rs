@@ -40,6 +40,12 @@ pub fn now() -> u64 {
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
+/// The time-stamp counter itself; [`rate`] is what it counts in a second.
+#[inline]
+pub fn ticks() -> u64 {
+    cpu::tsc()
+}
+
 /// Ticks of the counter per second.
 pub fn rate() -> u64 {
     RATE.load(Ordering::Relaxed)
