@@ -9,6 +9,7 @@
 
 use crate::error::{Result, demand};
 use crate::namespace::Namespace;
+use crate::oracle::model::Model;
 use crate::paths;
 use crate::prerequisites::{self, Need};
 use crate::process::Process;
@@ -139,18 +140,33 @@ pub fn guest(connections: Vec<Connection>) -> Guest {
     }
 }
 
+/// What the image's ports are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Virtio devices, in QEMU's smallest machine for it.
+    Virtio,
+    /// Modelled cards of these profiles, outside and inside.
+    Cards([&'static str; 2]),
+}
+
 /// The image, booted, with an inside host and an outside wire.
 pub struct World {
     /// The inside host's namespace.
     pub inside: Namespace,
     /// The outside namespace with the bridge.
     pub outside: Namespace,
+    /// The server of its cards, outside and inside, if it has such.
+    pub model: Option<Model>,
     /// The image.
     pub gateway: Qemu,
     /// What everything belongs to; last, so that it goes last.
     pub site: Site,
 }
 
+/// Until the image is ready.
+const START: Duration = Duration::from_secs(20);
+/// Memory of an image with cards in MiB, most of it for what their firmware asks for.
+const CARD_MEMORY: u32 = 192;
 /// The console line that tells that IKE answers.
 pub const READY: &str = "ready: ";
 /// The last line of a status (`image/src/control.rs`).
@@ -216,11 +232,25 @@ pub enum PeerIs {
 }
 
 impl World {
-    /// Makes the wires and boots the image with `settings`; returns when it says that it is ready.
+    /// Makes the wires and boots the image with `settings` on virtio ports; returns when it says that it is ready.
     ///
     /// # Errors
-    /// When something is missing or the image does not come up within 20 s.
+    /// When something is missing or the image does not come up in time.
     pub fn boot(name: &str, needs: &[Need], peer: PeerIs, settings: &Settings) -> Result<World> {
+        World::boot_on(Ports::Virtio, name, needs, peer, settings)
+    }
+
+    /// As [`World::boot`], on any ports.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn boot_on(
+        ports: Ports,
+        name: &str,
+        needs: &[Need],
+        peer: PeerIs,
+        settings: &Settings,
+    ) -> Result<World> {
         prerequisites::check(&[&[Need::Root, Need::Network, Need::Qemu], needs].concat())?;
         let image = paths::image();
         demand(image.is_file(), "an image (cargo xtask image)", image.display())?;
@@ -236,14 +266,31 @@ impl World {
             }
         }
         let config = site.write("ravelin.toml", &settings.render())?;
-        let machine = Machine::ravelin(&image, &config)
-            .port(Port::bridged(0x01, &outside, "gwo", WIRE))
-            .port(Port::tap(0x02, &inside, "gwi", &[&format!("{HOST}/24"), &format!("{HOST6}/64")]));
+        let mut machine = Machine::ravelin(&image, &config);
+        let hosts = [format!("{HOST}/24"), format!("{HOST6}/64")];
+        let model = match ports {
+            Ports::Virtio => {
+                machine = machine.port(Port::bridged(0x01, &outside, "gwo", WIRE)).port(Port::tap(
+                    0x02,
+                    &inside,
+                    "gwi",
+                    &hosts.each_ref().map(String::as_str),
+                ));
+                None
+            }
+            Ports::Cards(profiles) => {
+                prerequisites::check(&[Need::Oracle])?;
+                let model = cards(&site, &profiles, &outside, &inside, &hosts)?;
+                machine.cards = model.sockets().to_vec();
+                machine.memory = CARD_MEMORY;
+                Some(model)
+            }
+        };
         let gateway = machine.start(&site, "gateway")?;
-        gateway.expect_line(READY, Duration::from_secs(20))?;
+        gateway.expect_line(READY, START)?;
         inside.route("default via 10.2.0.1")?;
         inside.route("default via fd02::1")?;
-        Ok(World { inside, outside, gateway, site })
+        Ok(World { inside, outside, model, gateway, site })
     }
 
     /// What the gateway reports when asked with `s`: every `name=number` or `name number` of its answer.
@@ -282,4 +329,23 @@ impl World {
     pub fn spawn_outside(&self, name: &str, program: &str, arguments: &[&str]) -> Result<Process> {
         self.outside.spawn(name, program, arguments)
     }
+}
+
+/// Starts the model, and leads the wires of its cards to the bridge outside and to the host inside.
+fn cards(
+    site: &Site,
+    profiles: &[&str],
+    outside: &Namespace,
+    inside: &Namespace,
+    hosts: &[String],
+) -> Result<Model> {
+    let home = site.namespace("m")?;
+    let model = Model::start_with(site, "model", profiles, &["0:tap=gwo", "1:tap=gwi"], &[], Some(&home))?;
+    for (interface, space) in [("gwo", outside), ("gwi", inside)] {
+        home.ip(&format!("link set {interface} netns {}", space.name()))?;
+    }
+    outside.ip(&format!("link set gwo master {WIRE} up"))?;
+    hosts.iter().try_for_each(|host| inside.address("gwi", host))?;
+    inside.ip("link set gwi up")?;
+    Ok(model)
 }

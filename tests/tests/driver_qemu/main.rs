@@ -5,4 +5,5 @@
 mod forward;
 mod guests;
 mod idle;
+mod protected;
 mod recovery;
