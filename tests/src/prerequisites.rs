@@ -26,6 +26,8 @@ pub enum Need {
     Network,
     /// What the Linux appliance that benchmarks compare with is built with.
     Appliance,
+    /// What counts instructions.
+    Valgrind,
     /// QEMU with vfio-user, Debian's kernels and a guest's tools, in the cache.
     Oracle,
     /// As [`Need::Oracle`], and `mlx5_core` rebuilt with IPsec.
@@ -46,6 +48,7 @@ impl Need {
         Need::Scapy,
         Need::Network,
         Need::Appliance,
+        Need::Valgrind,
         Need::Oracle,
         Need::OracleIpsec,
     ];
@@ -81,6 +84,7 @@ impl Need {
                 ("/usr/bin/iperf3", "iperf3"),
                 ("/usr/bin/ldd", "libc-bin"),
             ],
+            Need::Valgrind => vec![("/usr/bin/valgrind", "valgrind")],
             Need::Oracle | Need::OracleIpsec => vec![
                 (crate::oracle::KEYRING, "debian-archive-keyring"),
                 ("/usr/bin/xz", "xz-utils"),

@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: figures of the image beside a Linux + strongSwan appliance in the same run, each bench as a
 //! table and as `target/bench/NAME.json`, and the comparison of those documents with their goals.
 //!
-//! What it leaves out: throughput of single parts in process; the benches here are of the whole, under QEMU.
+//! `boot`, `footprint` and `forward` are of the whole, under QEMU; `driver` is of the ConnectX driver alone, in a process.
 
 mod appliance;
 mod bed;
 mod boot;
+mod driver;
 mod error;
 mod footprint;
 mod forward;
@@ -25,7 +26,8 @@ use std::process::{Command, ExitCode};
 /// How the command is used.
 const USAGE: &str = "\
 cargo xtask bench [NAME…] [--quick] [--check] [--quiet] [--runs N]
-    runs the benches named (all: boot, footprint, forward); needs root, QEMU, strongSwan, iperf3, mmdebstrap
+    runs the benches named (all: boot, footprint, forward, driver); needs root, QEMU, strongSwan, iperf3, mmdebstrap,
+    but for `driver`, which needs Valgrind
     --quick    a smoke test: the image alone, one short sample each
     --check    ends with 1 if a goal is missed
     --quiet    waits before each sample until less than 10 % of the processors is busy (at most 2 min)
@@ -36,9 +38,13 @@ cargo xtask bench check [NAME…]
     holds the documents of earlier runs against their goals; ends with 1 if one is missed or not there";
 
 /// The benches.
-pub(crate) const NAMES: [&str; 3] = ["boot", "footprint", "forward"];
+pub(crate) const NAMES: [&str; 4] = ["boot", "footprint", "forward", DRIVER];
+/// The one that has no image and no peer.
+const DRIVER: &str = "driver";
 
+/// What the benches under QEMU need, and what `driver` needs.
 const NEEDS: &[Need] = &[Need::Root, Need::Network, Need::Qemu, Need::StrongSwan, Need::Appliance];
+const DRIVER_NEEDS: &[Need] = &[Need::Valgrind];
 
 /// Longest wait for a quiet machine before a sample.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -133,8 +139,11 @@ pub(crate) fn command(arguments: &[String]) -> ExitCode {
 fn main(arguments: &[String]) -> Result<bool> {
     let mut options = Options::parse(arguments)?;
     if !options.check_only {
-        prerequisites::check(NEEDS)?;
-        if std::env::var_os("RAVELIN_IMAGE").is_none() {
+        let of_image = options.names.iter().any(|name| name != DRIVER);
+        let of_driver = options.names.iter().any(|name| name == DRIVER);
+        let needs = [if of_image { NEEDS } else { &[] }, if of_driver { DRIVER_NEEDS } else { &[] }];
+        prerequisites::check(&needs.concat())?;
+        if of_image && std::env::var_os("RAVELIN_IMAGE").is_none() {
             image_file::build()?;
         }
     }
@@ -153,18 +162,26 @@ fn measure(name: &str, options: &mut Options) -> Result<Report> {
         "boot" => boot::run(options)?,
         "footprint" => footprint::run(options)?,
         "forward" => forward::run(options)?,
+        DRIVER => driver::run_all(options)?,
         other => return Err(Error::UnknownBench(other.to_owned())),
     };
-    let report = Report { bench: name.to_owned(), quick: options.quick, host: host(options)?, rows };
+    let report = Report { bench: name.to_owned(), quick: options.quick, host: host(name, options)?, rows };
     let path = report.write()?;
     options.note(&format!("written: {}", path.display()));
     Ok(report)
 }
 
-fn host(options: &Options) -> Result<Host> {
-    let version = run(Command::new("qemu-system-x86_64").arg("--version"))?;
+fn host(name: &str, options: &Options) -> Result<Host> {
+    let platform = if name == DRIVER {
+        let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        model.map_or("an unknown processor", |(_, model)| model).to_owned()
+    } else {
+        let version = run(Command::new("qemu-system-x86_64").arg("--version"))?;
+        version.lines().next().unwrap_or_default().to_owned()
+    };
     Ok(Host {
-        qemu: version.lines().next().unwrap_or_default().to_owned(),
+        platform,
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         busy_percent: options.busy_percent,
     })

@@ -3,8 +3,10 @@
 //! Each burst is prepared and checked outside of what is measured: the device writes completions before, and has to find
 //! the right number of packets and bytes after.
 
+use crate::card::Card;
 use crate::measured;
 use crate::port::Port;
+use crate::through::Through;
 use core::fmt;
 use mlx5_pci::queues::Settings;
 use net::{Burst, Nic, Packet};
@@ -17,9 +19,6 @@ const HEADERS: usize = 66;
 const TSO: usize = HEADERS + 45 * MSS;
 /// The largest packet that the driver lets a device merge.
 const LRO: usize = 32 << 10;
-/// So many bursts see every place of every ring and slab.
-const WARM_UP: usize = 4096;
-
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -29,6 +28,8 @@ pub(crate) enum Work {
     Send,
     /// Received by one port and sent by another.
     Forward,
+    /// The same with all that the gateway does in between.
+    Gateway,
 }
 
 /// How packets are received.
@@ -57,6 +58,7 @@ impl fmt::Display for Case {
             Work::Receive => "RX",
             Work::Send => "TX",
             Work::Forward => "forward",
+            Work::Gateway => "gateway",
         };
         let size = match self.length {
             TSO => "64-KB TSO".to_owned(),
@@ -84,6 +86,11 @@ pub(crate) fn all(part: &str) -> Vec<Case> {
             }
         }
     }
+    for length in [64, 1500] {
+        for burst in [1, 8, 32] {
+            cases.push(Case { work: Work::Gateway, queue: Queue::Striding, length, burst });
+        }
+    }
     for queue in [Queue::Compressed, Queue::Cyclic] {
         cases.push(Case { work: Work::Receive, queue, length: 64, burst: 32 });
     }
@@ -108,11 +115,21 @@ impl Measure for Unmeasured {
 /// A case that is being worked on.
 pub(crate) struct Bench {
     case: Case,
-    /// One port for [`Work::Receive`] and [`Work::Send`], the one that receives and the one that sends otherwise.
-    ports: Vec<Port>,
+    stage: Stage,
     burst: Burst,
     /// What a packet that is cut begins with.
     headers: [u8; HEADERS],
+}
+
+/// Who works on it.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is never moved")]
+enum Stage {
+    /// One port.
+    One(Port),
+    /// The one that receives and the one that sends.
+    Two(Port, Port),
+    /// The gateway, and the devices of its inside and its outside.
+    Gateway(Box<Through>, Card, Card),
 }
 
 impl Bench {
@@ -120,17 +137,30 @@ impl Bench {
         // The largest packets need as many slabs again while they are being sent.
         let log_receive = if case.length == LRO { 10 } else { Settings::default().log_receive };
         let settings = Settings { striding: case.queue != Queue::Cyclic, log_receive, ..Settings::default() };
-        let count = if case.work == Work::Forward { 2 } else { 1 };
         let frame = if case.work == Work::Send { case.length } else { 1514 };
-        let ports = (0..count).map(|_| Port::new(settings.clone(), frame)).collect();
-        Self { case, ports, burst: Burst::new(), headers: headers(case.length) }
+        let port = || Port::new(settings.clone(), frame);
+        let stage = match case.work {
+            Work::Receive | Work::Send => Stage::One(port()),
+            Work::Forward => Stage::Two(port(), port()),
+            Work::Gateway => {
+                let (outside, inside) = (port(), port());
+                let through = Through::new(outside.driver, inside.driver, case.length);
+                Stage::Gateway(Box::new(through), inside.card, outside.card)
+            }
+        };
+        Self { case, stage, burst: Burst::new(), headers: headers(case.length) }
     }
 
-    /// Works until all memory has been used and headers lie wherever packets can.
-    pub(crate) fn warm_up(&mut self) {
-        let bursts = WARM_UP / self.case.burst;
+    /// Works on `packets` at least, and until headers lie wherever packets can; with enough of them all memory has been
+    /// used.
+    pub(crate) fn warm_up(&mut self, packets: usize) {
+        let bursts = packets.div_ceil(self.case.burst);
         if self.case.work == Work::Forward && self.segment().is_some() {
             (0..bursts).for_each(|_| self.write_headers());
+        }
+        if let Stage::Gateway(through, _, outside) = &mut self.stage {
+            through.introduce();
+            assert!(outside.send().packets > 0, "the first packet has left");
         }
         (0..bursts).for_each(|_| self.burst(&mut Unmeasured));
     }
@@ -142,31 +172,32 @@ impl Bench {
     pub(crate) fn burst(&mut self, measure: &mut impl Measure) {
         let Case { work, queue, length, burst: count } = self.case;
         let segment = self.segment();
-        let Self { ports, burst, headers, .. } = self;
-        let [first, rest @ ..] = ports.as_mut_slice() else { return };
+        let Self { stage, burst, headers, .. } = self;
         let mut moved = 0;
-        match work {
-            Work::Receive => {
-                first.card.receive(count, length, queue == Queue::Compressed);
-                measure.of(|| moved = measured::receive(&mut first.driver, burst));
-            }
-            Work::Send => {
+        match stage {
+            Stage::One(port) if work == Work::Send => {
                 burst.extend((0..count).map(|_| {
-                    let mut packet = first.pool.take().expect("a buffer");
+                    let mut packet = port.pool.take().expect("a buffer");
                     fill(&mut packet, length, headers);
                     packet.meta.segment = segment;
                     packet
                 }));
-                measure.of(|| moved = measured::send(&mut first.driver, burst));
-                check(first, count, length, segment);
+                measure.of(|| moved = measured::send(&mut port.driver, burst));
+                check(&mut port.card, count, length, segment);
             }
-            Work::Forward => {
-                let [second, ..] = rest else { return };
-                first.card.receive(count, length, queue == Queue::Compressed);
-                measure.of(|| {
-                    moved = measured::forward(&mut first.driver, &mut second.driver, burst, segment);
-                });
-                check(second, count, length, segment);
+            Stage::One(port) => {
+                port.card.receive(count, length, queue == Queue::Compressed);
+                measure.of(|| moved = measured::receive(&mut port.driver, burst));
+            }
+            Stage::Two(from, to) => {
+                from.card.receive(count, length, queue == Queue::Compressed);
+                measure.of(|| moved = measured::forward(&mut from.driver, &mut to.driver, burst, segment));
+                check(&mut to.card, count, length, segment);
+            }
+            Stage::Gateway(through, inside, outside) => {
+                inside.receive(count, length, queue == Queue::Compressed);
+                moved = through.turn(burst, measure);
+                check(outside, count, length, segment);
             }
         }
         assert_eq!((moved, self.burst.len()), (count, 0), "{}", self.case);
@@ -174,15 +205,15 @@ impl Bench {
 
     /// Payload bytes of a segment, if packets are to be cut.
     fn segment(&self) -> Option<u16> {
-        let cut = self.case.work != Work::Receive && self.case.length > 1500;
+        let cut = matches!(self.case.work, Work::Send | Work::Forward) && self.case.length > 1500;
         cut.then_some(MSS as u16)
     }
 
     /// Receives a burst, so that the memory of its packets begins with headers.
     fn write_headers(&mut self) {
-        let [first, ..] = self.ports.as_mut_slice() else { return };
-        first.card.receive(self.case.burst, self.case.length, false);
-        first.driver.rx(&mut self.burst);
+        let Stage::Two(from, _) = &mut self.stage else { return };
+        from.card.receive(self.case.burst, self.case.length, false);
+        from.driver.rx(&mut self.burst);
         for packet in &mut self.burst {
             packet.bytes_mut()[..HEADERS].copy_from_slice(&self.headers);
         }
@@ -197,8 +228,8 @@ fn fill(packet: &mut Packet, length: usize, headers: &[u8; HEADERS]) {
 }
 
 /// The device has got everything, in as few WQEs as can be, and completes it.
-fn check(port: &mut Port, count: usize, length: usize, segment: Option<u16>) {
-    let sent = port.card.send();
+fn check(card: &mut Card, count: usize, length: usize, segment: Option<u16>) {
+    let sent = card.send();
     let (headers, wqes) = if segment.is_some() { (HEADERS, count) } else { (0, 1) };
     assert_eq!((sent.packets as usize, sent.bytes), (count, (count * (length - headers)) as u64));
     assert_eq!(sent.wqes as usize, wqes);

@@ -19,6 +19,7 @@ mod machine;
 mod measured;
 mod memory;
 mod port;
+mod through;
 mod told;
 
 use case::{Bench, Case, Measure, Unmeasured};
@@ -46,7 +47,7 @@ fn time(passes: usize, bursts: usize, part: &str) {
     let mut rates = Vec::new();
     for case in case::all(part) {
         let mut bench = Bench::new(case);
-        bench.warm_up();
+        bench.warm_up(warm_up(bursts));
         let passes: Vec<f64> = (0..passes)
             .map(|_| {
                 clock.adjust();
@@ -61,6 +62,11 @@ fn time(passes: usize, bursts: usize, part: &str) {
     println!("core cycles per tick\t{}", words.join(" "));
 }
 
+/// How many packets come before what is measured: enough for every place of every ring and slab, or few before a few.
+fn warm_up(bursts: usize) -> usize {
+    4096.min(64 * bursts)
+}
+
 /// Takes the time.
 struct Timed<'a> {
     clock: &'a Cycles,
@@ -70,7 +76,7 @@ struct Timed<'a> {
 impl Measure for Timed<'_> {
     #[inline(always)]
     fn of(&mut self, act: impl FnOnce()) {
-        *self.ticks = self.clock.of(act);
+        *self.ticks += self.clock.of(act);
     }
 }
 
@@ -90,7 +96,7 @@ fn pass(bench: &mut Bench, case: Case, clock: &Cycles, bursts: usize) -> f64 {
 fn count(bursts: usize, part: &str) {
     for case in case::all(part) {
         let mut bench = Bench::new(case);
-        bench.warm_up();
+        bench.warm_up(warm_up(bursts));
         measured::end_of_case();
         (0..bursts).for_each(|_| bench.burst(&mut Unmeasured));
         measured::end_of_case();

@@ -1,8 +1,10 @@
 //! What is measured: the driver as the gateway calls it, and nothing else. Valgrind knows these functions by name.
 
 use crate::machine::Machine;
+use crate::through::Lane;
+use gateway::Gateway;
 use mlx5_pci::nic::Mlx5;
-use net::{Burst, Nic};
+use net::{Burst, Instant, Nic};
 
 /// A burst is received, and its packets go back to where they came from.
 #[inline(never)]
@@ -28,9 +30,36 @@ pub(crate) fn forward(
 ) -> usize {
     from.rx(burst);
     if segment.is_some() {
-        burst.iter_mut().for_each(|packet| packet.meta.segment = segment);
+        for packet in &mut *burst {
+            packet.meta.segment = segment;
+        }
     }
     to.tx(burst)
+}
+
+/// The main loop's first half, as far as it costs anything: every port is asked for frames. The last one has them.
+#[inline(never)]
+pub(crate) fn gateway_in(lanes: &mut [Lane], burst: &mut Burst) -> usize {
+    let mut count = 0;
+    for lane in lanes {
+        count = lane.nic.rx(burst);
+    }
+    count
+}
+
+/// The main loop's second half: the gateway takes the inside's burst, and every port sends what it has for it.
+#[inline(never)]
+pub(crate) fn gateway_on(gateway: &mut Gateway, lanes: &mut [Lane], now: Instant, burst: &mut Burst) {
+    if let Some(inside) = lanes.last() {
+        gateway.handle_burst(now, inside.id, burst);
+    }
+    gateway.poll(now);
+    for lane in lanes {
+        gateway.take_tx(now, lane.id, &mut lane.waiting);
+        while !lane.waiting.is_empty() && lane.nic.tx(&mut lane.waiting) > 0 {
+            gateway.take_tx(now, lane.id, &mut lane.waiting);
+        }
+    }
 }
 
 /// Ends what was counted for a case.

@@ -26,8 +26,8 @@ pub(crate) struct Report {
 /// Where and under what load the figures were taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Host {
-    /// QEMU's first version line.
-    pub(crate) qemu: String,
+    /// What the benches ran on: QEMU's first version line, or the processor where there is no QEMU.
+    pub(crate) platform: String,
     /// Processors online.
     pub(crate) processors: usize,
     /// Highest share of all processors that was busy with other things right before a sample, in percent.
@@ -167,6 +167,11 @@ impl Row {
         Self { ratio, peer: ratio.map(|_| APPLIANCE.to_owned()), ..self }
     }
 
+    /// The same row with its ratio to something else that was measured in the same run.
+    pub(crate) fn against(self, ratio: f64, peer: &str) -> Self {
+        Self { ratio: Some(ratio), peer: Some(peer.to_owned()), ..self }
+    }
+
     /// How the row stands to its goal.
     pub(crate) fn standing(&self) -> Standing {
         let Some(goal) = self.goal else { return Standing::NoGoal };
@@ -221,7 +226,7 @@ impl Report {
 
     /// The table that a person reads.
     pub(crate) fn table(&self) -> String {
-        let header = ["", "value", "unit", "min … max (n)", "÷ appliance", "goal", ""].map(str::to_owned);
+        let header = ["", "value", "unit", "min … max (n)", "÷ peer", "goal", ""].map(str::to_owned);
         let mut lines = vec![header];
         lines.extend(self.rows.iter().map(cells));
         let mut widths = [0; 7];
@@ -245,7 +250,7 @@ impl Report {
         }
         text += &format!(
             "{}, {} processors, others busy up to {:.0} %\n",
-            self.host.qemu, self.host.processors, self.host.busy_percent
+            self.host.platform, self.host.processors, self.host.busy_percent
         );
         text
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn report(rows: Vec<Row>) -> Report {
-    let host = Host { qemu: "QEMU emulator version 7.2".to_owned(), processors: 2, busy_percent: 3.0 };
+    let host = Host { platform: "QEMU emulator version 7.2".to_owned(), processors: 2, busy_percent: 3.0 };
     Report { bench: "boot".to_owned(), quick: false, host, rows }
 }
 
