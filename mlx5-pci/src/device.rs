@@ -15,6 +15,7 @@ use crate::prm::{
 };
 use crate::uar::Uar;
 use alloc::boxed::Box;
+use core::time::Duration;
 
 /// Memory space of the device.
 const BAR: u8 = 0;
@@ -32,6 +33,9 @@ pub struct Options {
     pub vectors: u16,
     /// What the firmware is told about who drives it: at most 63 bytes.
     pub name: &'static str,
+    /// The longest that a command may take once the device is up, even if the firmware asks for more: the caller waits, and
+    /// with it all that it does beside. Bring-up takes the time that the firmware wants.
+    pub patience: Duration,
     /// What is called with every command that is answered, from the first one on, keys included.
     pub trace: Option<fn(&Exchange)>,
 }
@@ -42,6 +46,7 @@ impl Default for Options {
             page_limit: 64 << 10,
             vectors: 64,
             name: concat!("Ravelin,mlx5-pci,", env!("CARGO_PKG_VERSION")),
+            patience: Duration::from_secs(60),
             trace: None,
         }
     }
@@ -97,6 +102,7 @@ impl<F: Function> Device<F> {
         pci::start(self.commands.function_mut());
         self.caps = bring_up::bring_up(&mut self.commands, self.options.name)?;
         self.domain = Some(Domain::create(&mut self.commands, &self.caps, vectors)?);
+        self.commands.patience = self.options.patience;
         Ok(())
     }
 

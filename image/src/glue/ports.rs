@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use gateway::devices::Device;
 use kernel::irq::Vector;
@@ -31,6 +32,8 @@ const RX_ENTRY: u16 = 0;
 const RX_QUEUE: usize = 0;
 /// The MTU of a port that is told none and whose device takes any.
 const MTU: u16 = 1500;
+/// The longest that the gateway, all ports of it, waits for the answer to a command. Firmware answers in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 type Virtio = VirtioNet<KernelHal, PciTransport, RING>;
 
@@ -173,7 +176,8 @@ pub(crate) fn find() -> Vec<Found> {
 fn bring_up(function: Function) -> Result<(Card<Pci>, Option<Vector>), OpenError> {
     let function = Pci::new(function).map_err(OpenError::Interrupts)?;
     let vector = function.vector();
-    let card = Card::open(function, Options::default()).map_err(OpenError::Card)?;
+    let options = Options { patience: PATIENCE, ..Options::default() };
+    let card = Card::open(function, options).map_err(OpenError::Card)?;
     Ok((card, vector))
 }
 

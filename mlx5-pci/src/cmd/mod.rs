@@ -68,6 +68,8 @@ pub struct Commands<F: Function> {
     events_lost: u64,
     pub(crate) pages: Pages<F::Mem>,
     pub(crate) timeouts: Timeouts,
+    /// The longest that a command may take, if the firmware would have it take longer.
+    pub(crate) patience: Duration,
 }
 
 /// What is called with every command that was answered.
@@ -120,6 +122,7 @@ impl<F: Function> Commands<F> {
             events_lost: 0,
             pages: Pages::new(page_limit),
             timeouts: Timeouts::default(),
+            patience: Duration::MAX,
         })
     }
 
@@ -157,6 +160,7 @@ impl<F: Function> Commands<F> {
         self.events.clear();
         self.pages.forget();
         self.timeouts = Timeouts::default();
+        self.patience = Duration::MAX;
         self.layout.slots = 0;
     }
 
@@ -355,7 +359,7 @@ impl<F: Function> Commands<F> {
                 }
             }
             let waited = now.saturating_sub(start);
-            if waited > self.timeouts.command {
+            if waited > self.timeouts.command.min(self.patience) {
                 return Err(Cause::Timeout(waited));
             }
         }

@@ -4,6 +4,7 @@ use core::time::Duration;
 use mlx5_driver_tests::{Machine, blameless, open, stories};
 use mlx5_model::Fault;
 use mlx5_pci::cmd::Cause;
+use mlx5_pci::device::{Device, Options};
 use mlx5_pci::hal::Function;
 use mlx5_pci::health::Illness;
 use mlx5_pci::prm::{CmdStatus, DeallocPdIn, HealthSyndrome, NopIn, Opcode, QueryHcaCapIn};
@@ -43,6 +44,22 @@ fn an_answer_that_never_comes_costs_a_slot_and_no_more<M: Machine>() {
     device.commands().exec(&NopIn::default()).unwrap();
     device.close().unwrap();
     blameless(&machine);
+}
+
+fn the_caller_s_patience_may_be_shorter_than_the_firmware_s<M: Machine>() {
+    let machine = M::new("cx7");
+    let patience = Duration::from_secs(2);
+    let mut device = Device::open(machine.function(), Options { patience, ..Options::default() }).unwrap();
+    assert!(device.commands().timeouts().command > 2 * patience);
+    machine.inject(Fault::CommandTimeout { opcode: Some(Opcode::NOP.0) });
+    let error = device.commands().exec(&NopIn::default()).unwrap_err();
+    let Cause::Timeout(after) = error.cause else { panic!("{error}") };
+    assert!(after > patience && after < 2 * patience, "{after:?}");
+    // A reset is waited for as long as the firmware wants.
+    machine.inject(Fault::CommandDelay { opcode: Some(Opcode::INIT_HCA.0), by: 2 * patience });
+    device.recover().unwrap();
+    device.commands().exec(&NopIn::default()).unwrap();
+    device.close().unwrap();
 }
 
 fn a_late_answer_gives_its_slot_back<M: Machine>() {
@@ -101,5 +118,6 @@ stories!(
     virtual time:
     an_answer_that_never_comes_costs_a_slot_and_no_more,
     a_late_answer_gives_its_slot_back,
+    the_caller_s_patience_may_be_shorter_than_the_firmware_s,
     a_slow_answer_is_waited_for
 );
