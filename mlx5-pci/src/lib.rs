@@ -22,6 +22,7 @@ pub mod event;
 pub mod hal;
 pub mod health;
 pub mod ids;
+pub mod ipsec;
 pub mod nic;
 mod pages;
 pub mod pci;

@@ -109,4 +109,10 @@ commands! {
     DeallocModifyHeaderContextIn => DeallocModifyHeaderContextOut: DEALLOC_MODIFY_HEADER_CONTEXT;
     AllocPacketReformatContextIn => AllocPacketReformatContextOut: ALLOC_PACKET_REFORMAT_CONTEXT;
     DeallocPacketReformatContextIn => DeallocPacketReformatContextOut: DEALLOC_PACKET_REFORMAT_CONTEXT;
+    // General objects.
+    CreateEncryptionKeyIn => GeneralObjOutCmdHdr: CREATE_GENERAL_OBJECT;
+    CreateIpsecObjIn => GeneralObjOutCmdHdr: CREATE_GENERAL_OBJECT;
+    ModifyIpsecObjIn => GeneralObjOutCmdHdr: MODIFY_GENERAL_OBJECT;
+    QueryIpsecObjIn => QueryIpsecObjOut: QUERY_GENERAL_OBJECT;
+    DestroyGeneralObjIn => GeneralObjOutCmdHdr: DESTROY_GENERAL_OBJECT;
 }

@@ -103,6 +103,16 @@ prm! {
         0x010 [..] ipsec_object: IpsecObj,
     }
 
+    /// Input of QUERY_GENERAL_OBJECT for an IPsec object.
+    pub struct QueryIpsecObjIn [0x10] {
+        0x000 [..] general_obj_in_cmd_hdr: GeneralObjInCmdHdr,
+    }
+
+    /// Input of DESTROY_GENERAL_OBJECT.
+    pub struct DestroyGeneralObjIn [0x10] {
+        0x000 [..] general_obj_in_cmd_hdr: GeneralObjInCmdHdr,
+    }
+
     /// Output of QUERY_GENERAL_OBJECT for an IPsec object.
     pub struct QueryIpsecObjOut [0x90] {
         0x000 [..] general_obj_out_cmd_hdr: GeneralObjOutCmdHdr,

@@ -1,26 +1,32 @@
 //! Flow steering (facts E.10): tables, groups and entries as values; what a function receives, by [`receive`].
 //!
 //! A table is a list of entries, tried in the order of their index. A group is a range of indices whose entries match on
-//! the same fields. An entry that forwards to a table needs one of a higher level. Left out, as nothing needs it yet:
-//! counters, header rewriting and packet reformats; entries take them as further fields of [`Action`].
+//! the same fields. An entry that forwards to a table needs one of a higher level. What an entry does is a [`Rule`]; most
+//! only forward, which an [`Action`] says in short.
 
 pub mod flow;
 pub mod receive;
+mod rule;
+
+pub use rule::Rule;
 
 use crate::cmd::{CmdError, Commands};
 use crate::hal::Function;
 use crate::prm::{
-    CreateFlowGroupIn, CreateFlowTableIn, DeleteFteIn, DestFormatStruct, DestinationType, DestroyFlowGroupIn,
-    DestroyFlowTableIn, FlowContext, FlowTableContext, FlowTableType, FteMatchParam, SetFlowTableRootIn,
-    SetFteIn,
+    CreateFlowGroupIn, CreateFlowTableIn, DeleteFteIn, DestroyFlowGroupIn, DestroyFlowTableIn,
+    FlowTableContext, FlowTableType, FteMatchParam, SetFlowTableRootIn, SetFteIn,
 };
 use core::ops::Range;
 
-/// `match_criteria_enable`: outer headers, miscellaneous.
+/// `match_criteria_enable`: outer headers, miscellaneous, registers.
 const OUTER: u8 = 1 << 0;
 const MISC: u8 = 1 << 1;
-/// Actions of an entry.
-const FORWARD: u16 = 1 << 2;
+const MISC_2: u8 = 1 << 3;
+/// `op_mod` of SET_FLOW_TABLE_ENTRY: change an entry.
+const CHANGE: u16 = 1;
+/// `modify_enable_mask`: actions with their contexts, destinations.
+const CHANGE_ACTION: u8 = 1 << 0;
+const CHANGE_DESTINATION: u8 = 1 << 2;
 
 /// Where an entry sends packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +72,29 @@ impl Table {
         log_size: u8,
     ) -> Result<Self, CmdError> {
         let context = FlowTableContext::build().level(level).log_size(log_size).done();
-        let input = CreateFlowTableIn::build().table_type(kind.0).flow_table_context(&context).done();
+        Self::create_as(commands, kind, &context)
+    }
+
+    /// A table whose entries may change where the layers of a packet begin (`reformat_en`).
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn create_reformatting<F: Function>(
+        commands: &mut Commands<F>,
+        kind: FlowTableType,
+        level: u8,
+        log_size: u8,
+    ) -> Result<Self, CmdError> {
+        let context = FlowTableContext::build().level(level).log_size(log_size).reformat_en(true).done();
+        Self::create_as(commands, kind, &context)
+    }
+
+    fn create_as<F: Function>(
+        commands: &mut Commands<F>,
+        kind: FlowTableType,
+        context: &FlowTableContext,
+    ) -> Result<Self, CmdError> {
+        let input = CreateFlowTableIn::build().table_type(kind.0).flow_table_context(context).done();
         Ok(Self { kind, number: commands.exec(&input)?.table_id() })
     }
 
@@ -94,7 +122,8 @@ impl Table {
         range: Range<u32>,
         mask: &FteMatchParam,
     ) -> Result<Group, CmdError> {
-        let sections = [(OUTER, &mask.as_bytes()[..0x40]), (MISC, &mask.as_bytes()[0x40..0x80])];
+        let bytes = mask.as_bytes();
+        let sections = [(OUTER, &bytes[..0x40]), (MISC, &bytes[0x40..0x80]), (MISC_2, &bytes[0xc0..0x100])];
         let enable = sections
             .iter()
             .filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0))
@@ -122,25 +151,51 @@ impl Table {
         value: &FteMatchParam,
         action: Action,
     ) -> Result<(), CmdError> {
-        let (kind, number) = match action.to {
-            Destination::Tir(number) => (DestinationType::TIR, number),
-            Destination::Table(number) => (DestinationType::FLOW_TABLE, number),
-        };
-        let context = FlowContext::build()
-            .group_id(group.number)
-            .flow_tag(action.mark)
-            .action(FORWARD)
-            .destination_list_size(1)
-            .match_value(value)
-            .done();
-        let input = SetFteIn::build()
+        self.set_rule(commands, group, index, value, &Rule::from(action))
+    }
+
+    /// Sets the entry at `index` of `group`, which is free.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn set_rule<F: Function>(
+        &self,
+        commands: &mut Commands<F>,
+        group: &Group,
+        index: u32,
+        value: &FteMatchParam,
+        rule: &Rule,
+    ) -> Result<(), CmdError> {
+        let input = self.entry(group, index, value, rule);
+        commands.exec_with(&input, &rule.list()).map(|_| ())
+    }
+
+    /// Changes what the entry at `index` does, in one step: no packet meets neither. Its value stays the same.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn change<F: Function>(
+        &self,
+        commands: &mut Commands<F>,
+        group: &Group,
+        index: u32,
+        value: &FteMatchParam,
+        rule: &Rule,
+    ) -> Result<(), CmdError> {
+        let mut input = self.entry(group, index, value, rule);
+        input.set().op_mod(CHANGE).modify_enable_mask(CHANGE_ACTION | CHANGE_DESTINATION);
+        commands.exec_with(&input, &rule.list()).map(|_| ())
+    }
+
+    fn entry(&self, group: &Group, index: u32, value: &FteMatchParam, rule: &Rule) -> SetFteIn {
+        let mut context = rule.context();
+        context.set().group_id(group.number).match_value(value);
+        SetFteIn::build()
             .table_type(self.kind.0)
             .table_id(self.number)
             .flow_index(index)
             .flow_context(&context)
-            .done();
-        let list = DestFormatStruct::build().destination_type(kind.0).destination_id(number).done();
-        commands.exec_with(&input, list.as_bytes()).map(|_| ())
+            .done()
     }
 
     /// Deletes the entry at `index`.
