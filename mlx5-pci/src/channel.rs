@@ -177,6 +177,16 @@ impl<F: Function> Channel<F> {
         }
     }
 
+    /// From now on packets that name an SA are handed to the device.
+    pub(crate) fn protect(&mut self) {
+        self.sq.protect();
+    }
+
+    /// Packets that were handed to the device so far.
+    pub(crate) fn posted(&self) -> u64 {
+        self.sq.counters().frames
+    }
+
     /// Packets that the device has to send yet.
     pub fn outstanding(&self) -> u32 {
         self.sq.outstanding()

@@ -4,16 +4,21 @@
 //! and never from the data path. While the device is ill nothing is sent or received until [`Mlx5::recover`] has made all
 //! of it anew.
 //!
-//! Left out: channels on cores of their own, as packets of `net` stay on one core.
+//! ESP by the card is in [`ipsec`]. Left out: channels on cores of their own, as packets of `net` stay on one core.
+
+mod ipsec;
 
 use crate::channel::ChannelStats;
 use crate::device::Device;
 use crate::error::Error;
 use crate::hal::Function;
+use crate::ipsec::Offload;
 use crate::port::Mac;
 use crate::prm::EventType;
 use crate::queues::{Queues, Settings};
 use crate::steering::receive::{Filter, Receive};
+use alloc::boxed::Box;
+pub use ipsec::Posted;
 use net::wire::EthernetAddress;
 use net::{Burst, Link, Nic, NicStats, Offloads, Pool, PortId};
 
@@ -38,6 +43,8 @@ pub struct Mlx5<F: Function> {
     receive: Option<Receive>,
     /// Stay until the device has let go of them: after a reset, or when it was told to forget them.
     queues: Option<Queues<F>>,
+    /// SAs, if the card does ESP.
+    ipsec: Option<Box<Offload<F>>>,
     settings: PortSettings,
     pool: Pool,
     port: PortId,
@@ -47,6 +54,8 @@ pub struct Mlx5<F: Function> {
     turn: usize,
     /// What queues of before a recovery have counted.
     before: NicStats,
+    /// How often it was started.
+    lives: u64,
 }
 
 impl<F: Function> Mlx5<F> {
@@ -60,6 +69,7 @@ impl<F: Function> Mlx5<F> {
             device,
             receive: None,
             queues: None,
+            ipsec: None,
             settings,
             pool,
             port,
@@ -67,6 +77,7 @@ impl<F: Function> Mlx5<F> {
             link,
             turn: 0,
             before: NicStats::default(),
+            lives: 0,
         };
         match nic.start() {
             Ok(()) => Ok(nic),
@@ -83,12 +94,14 @@ impl<F: Function> Mlx5<F> {
         let (domain, caps) = (self.device.domain()?, self.device.caps().clone());
         self.mac = self.device.mac()?;
         self.device.set_mtu(self.settings.mtu)?;
+        self.lives += 1;
         let commands = self.device.commands();
         let made = Queues::create(commands, &domain, &caps, &self.settings.queues, &self.pool)?;
         let queues = self.queues.insert(made);
         let mut receive = Receive::create(&mut self.device, queues.tirs())?;
         receive.set_filter(&mut self.device, &self.settings.filter)?;
         self.receive = Some(receive);
+        self.renew_ipsec()?;
         self.look()
     }
 
@@ -103,7 +116,7 @@ impl<F: Function> Mlx5<F> {
     /// # Errors
     /// When the device is ill, or a command fails.
     pub fn poll(&mut self) -> Result<Link, Error> {
-        let outcome = self.mend();
+        let outcome = self.mend().and_then(|()| self.mend_ipsec());
         if outcome.is_err() {
             // Nothing leaves by a device that is not trusted any more.
             self.fall();
@@ -124,6 +137,9 @@ impl<F: Function> Mlx5<F> {
             if let Some(queues) = &mut self.queues {
                 queues.note(&event);
             }
+            if let Some(offload) = &mut self.ipsec {
+                offload.note(&event);
+            }
         }
         self.device.commands().arm_events();
         match &mut self.queues {
@@ -135,6 +151,9 @@ impl<F: Function> Mlx5<F> {
     fn fall(&mut self) {
         self.receive = None;
         self.link.up = false;
+        if let Some(offload) = &mut self.ipsec {
+            offload.bury();
+        }
     }
 
     /// Resets the device and makes everything anew. Packets that it held are lost.
@@ -147,7 +166,11 @@ impl<F: Function> Mlx5<F> {
         // The device has forgotten them.
         self.before = self.stats();
         self.queues = None;
-        self.start()
+        let outcome = self.start();
+        if outcome.is_err() {
+            self.fall();
+        }
+        outcome
     }
 
     /// Takes the port down: every page and every packet is back.
@@ -155,14 +178,21 @@ impl<F: Function> Mlx5<F> {
     /// # Errors
     /// The first step that fails; the device is reset then.
     pub fn close(mut self) -> Result<(), Error> {
-        let Some(receive) = self.receive.take() else {
+        let Some(mut receive) = self.receive.take() else {
             self.device.recover()?;
             self.queues = None;
             return self.device.close();
         };
+        if let Some(offload) = &mut self.ipsec {
+            receive.via(&mut self.device, None)?;
+            offload.close(self.device.commands())?;
+        }
         receive.destroy(&mut self.device)?;
         if let Some(queues) = &mut self.queues {
             queues.destroy(self.device.commands())?;
+        }
+        if let Some(offload) = &mut self.ipsec {
+            offload.destroy(self.device.commands())?;
         }
         self.device.close()
     }

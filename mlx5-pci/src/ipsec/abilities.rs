@@ -217,11 +217,17 @@ fn selectors(rx: &FlowTableFieldsSupported) -> Option<&'static str> {
     needed.into_iter().find(|(there, _)| !there).map(|(_, name)| name)
 }
 
-/// log2 of the SAs for which there are objects, contexts and entries.
+/// log2 of the SAs for which there are objects, keys, contexts and entries, whatever their directions.
 fn room(caps: &Caps, rx: &FlowTablePropLayout, tx: &FlowTablePropLayout) -> u8 {
     // A receive table has four entries for each SA, and a few more.
     let tables = [rx, tx].map(|of| of.log_max_ft_size().saturating_sub(3));
-    tables.into_iter().chain([caps.ipsec.log_max_ipsec_offload()]).min().unwrap_or(0)
+    let objects = [
+        caps.ipsec.log_max_ipsec_offload(),
+        caps.general.log_max_dek(),
+        rx.log_max_modify_header_context(),
+        caps.flow_table.log_max_packet_reformat_context(),
+    ];
+    tables.into_iter().chain(objects).min().unwrap_or(0)
 }
 
 /// An address as it is matched on.

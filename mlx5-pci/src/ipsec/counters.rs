@@ -6,7 +6,7 @@
 use crate::caps::Caps;
 use crate::cmd::{CmdError, Commands};
 use crate::hal::Function;
-use crate::prm::{AllocFlowCounterIn, DeallocFlowCounterIn, Layout, QueryFlowCounterIn, TrafficCounter};
+use crate::prm::{AllocFlowCounterIn, DeallocFlowCounterIn, QueryFlowCounterIn, TrafficCounter};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Sub;
@@ -138,8 +138,7 @@ impl Counters {
             let last = now.last().map_or(start, |counter| counter.number);
             let number = (last - start + 1).next_multiple_of(ALIGNMENT).min(self.most);
             let several = if self.most < ALIGNMENT { 0 } else { number as u16 };
-            let input =
-                QueryFlowCounterIn::build().num_of_counters(several).flow_counter_id(start).done();
+            let input = QueryFlowCounterIn::build().num_of_counters(several).flow_counter_id(start).done();
             let room = number as usize * TrafficCounter::SIZE;
             let (_, list) = commands.exec_list(&input, &[], room)?;
             counts.extend(now.iter().map(|counter| {
@@ -152,7 +151,7 @@ impl Counters {
         Ok(counts)
     }
 
-    /// Forgets all of them, as the card has.
+    /// Whether none is in use.
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }

@@ -7,10 +7,14 @@
 //!    else the end of the round. What a late driver misses it finds out from the counter itself.
 //! 4. At 0 the card stops the SA by itself and says so.
 
-use super::sa::Limits;
+use super::event::Expiry;
+use super::sa::{Install, Limits};
 
 /// Packets of a round, and the bit that stands for them.
 pub(super) const ROUND: u32 = 1 << 31;
+
+/// Sequence numbers without ESN, of which the last sixteenth is for whoever is late.
+const NUMBERS: u64 = u32::MAX as u64;
 
 /// A lifetime, and how much of it the driver knows to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,22 @@ impl Lifetime {
     }
 }
 
+/// The limits in packets, and what a soft and a hard one stand for: without ESN, numbers must not come again.
+pub(super) fn limits(sa: &Install) -> (Limits, [Expiry; 2]) {
+    let Limits { soft, hard } = sa.packets;
+    if sa.esn || sa.direction.receives() {
+        return (sa.packets, [Expiry::Packets; 2]);
+    }
+    let numbers = NUMBERS - (sa.sequence - 1);
+    let early = numbers - numbers / 16;
+    let pick = |limit: Option<u64>, numbers: u64| match limit {
+        Some(limit) if limit <= numbers => (limit, Expiry::Packets),
+        _ => (numbers, Expiry::Sequence),
+    };
+    let ((soft, of_soft), (hard, of_hard)) = (pick(soft, early), pick(hard, numbers));
+    (Limits { soft: (soft < hard).then_some(soft), hard: Some(hard) }, [of_soft, of_hard])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +143,9 @@ mod tests {
     #[test]
     fn limits_are_reached_to_the_packet() {
         let round = u64::from(ROUND);
-        for hard in [1, 2, 100, round - 1, round, round + 1, 2 * round - 1, 2 * round, 2 * round + 1, 5 * round] {
+        for hard in
+            [1, 2, 100, round - 1, round, round + 1, 2 * round - 1, 2 * round, 2 * round + 1, 5 * round]
+        {
             assert_eq!(run(Limits { soft: None, hard: Some(hard) }, 0), (None, Some(hard)));
             for soft in [1, 2, 50, hard / 2, hard - round.min(hard - 1), hard - 1] {
                 if (1..hard).contains(&soft) {

@@ -4,9 +4,9 @@
 //! object; key. A command that fails stops nothing: all others are given all the same.
 
 use super::counters::{Count, Counter, Counters};
+use super::object;
 use super::receive::{Place, Receive};
 use super::reformat::{self, Reformat};
-use super::object;
 use super::send::Send;
 use crate::cmd::{CmdError, Commands};
 use crate::hal::Function;
@@ -141,11 +141,7 @@ impl Made {
 }
 
 impl Entry {
-    fn delete<F: Function>(
-        self,
-        commands: &mut Commands<F>,
-        ground: &Ground<'_>,
-    ) -> Result<(), CmdError> {
+    fn delete<F: Function>(self, commands: &mut Commands<F>, ground: &Ground<'_>) -> Result<(), CmdError> {
         match self {
             Self::Receive(place) => ground.receive.delete(commands, place),
             Self::Send(index) => ground.send.delete(commands, index),

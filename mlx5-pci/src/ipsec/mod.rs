@@ -21,6 +21,7 @@ mod install;
 mod lifetime;
 mod made;
 mod names;
+mod next_hop;
 mod object;
 mod offload;
 mod queue;
@@ -30,15 +31,17 @@ mod refusal;
 mod sa;
 mod send;
 mod service;
+mod state;
 
 pub use abilities::Abilities;
 pub use counters::Count;
 pub use error::InstallError;
 pub use event::{Event, Expiry};
 pub use names::Handle;
-pub use offload::{Counts, Offload, Settings, State};
+pub use offload::{Offload, Settings};
 pub use refusal::{Missing, Refusal};
 pub use sa::{Direction, Family, Install, Key, Limits, Mode, Ports, Secret, Selector};
+pub use state::{Counts, State};
 
 /// Set in register A and B, and so in WQEs and CQEs, beside the handle of an SA: a packet has to do with IPsec.
 pub(crate) const MARKER: u32 = 1 << 31;

@@ -1,12 +1,16 @@
 //! Names of SAs: a place, and the generation of its tenant, so that the name of an SA that is gone is not the name of
 //! the one after it. They are ours and not the numbers of the card's objects.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Bits of the place. The generation has the rest, up to the marker.
 pub(super) const SLOT_BITS: u8 = 20;
 const GENERATIONS: u32 = 1 << (31 - SLOT_BITS);
+/// So many places lie idle before one is given out again, as long as there are fresh ones: the more, the longer a name is
+/// not seen again.
+const IDLE: usize = 64;
 
 /// The name of an SA on a card: 31 bits, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +43,8 @@ impl fmt::Display for Handle {
 pub(super) struct Names {
     most: u32,
     generations: Vec<u16>,
-    free: Vec<u32>,
+    /// The one that is free for longest is in front.
+    free: VecDeque<u32>,
 }
 
 impl Names {
@@ -50,16 +55,12 @@ impl Names {
 
     /// A name that was not given out for as long as possible.
     pub(super) fn take(&mut self) -> Option<Handle> {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = self.generations.len() as u32;
-                if slot >= self.most {
-                    return None;
-                }
-                self.generations.push(0);
-                slot
-            }
+        let fresh = self.generations.len() as u32;
+        let slot = if fresh < self.most && self.free.len() < IDLE {
+            self.generations.push(0);
+            fresh
+        } else {
+            self.free.pop_front()?
         };
         // 0 is no generation, or the first place's first name would be 0.
         let generation = self.generations.get_mut(slot as usize)?;
@@ -69,14 +70,14 @@ impl Names {
 
     /// The place of `handle` is free.
     pub(super) fn give_back(&mut self, handle: Handle) {
-        self.free.push(handle.slot());
+        self.free.push_back(handle.slot());
     }
 
     /// All places are free, and have other names from now on; there are `most` of them.
     pub(super) fn forget(self, most: u32) -> Self {
-        let mut names = Self { most, generations: self.generations, free: Vec::new() };
+        let mut names = Self { most, generations: self.generations, free: VecDeque::new() };
         names.generations.truncate(most as usize);
-        names.free = (0..names.generations.len() as u32).rev().collect();
+        names.free = (0..names.generations.len() as u32).collect();
         names
     }
 }
@@ -101,5 +102,16 @@ mod tests {
         assert!(seen.contains(&names.take().unwrap()), "after {GENERATIONS} generations it begins anew");
         let mut names = names.forget(2);
         assert!(![names.take().unwrap(), names.take().unwrap()].contains(&other));
+    }
+
+    #[test]
+    fn the_name_that_was_given_back_last_comes_last() {
+        let mut names = Names::new(1 << SLOT_BITS);
+        let mut seen = BTreeSet::new();
+        for _ in 0..IDLE * (GENERATIONS as usize - 1) {
+            let handle = names.take().unwrap();
+            assert!(seen.insert(handle), "{handle}");
+            names.give_back(handle);
+        }
     }
 }

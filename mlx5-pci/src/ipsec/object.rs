@@ -134,8 +134,7 @@ pub(super) fn set_esn<F: Function>(
 
 /// Whether the card lets the upper half of an object's numbers be changed, as it says itself.
 pub(super) fn can_set_esn<F: Function>(commands: &mut Commands<F>, number: u32) -> Result<bool, CmdError> {
-    let input =
-        QueryIpsecObjIn::build().general_obj_in_cmd_hdr(&header(ObjectType::IPSEC, number)).done();
+    let input = QueryIpsecObjIn::build().general_obj_in_cmd_hdr(&header(ObjectType::IPSEC, number)).done();
     let select = commands.exec(&input)?.ipsec_object().modify_field_select();
     Ok(select & (ESN_OVERLAP | ESN_MSB) == ESN_OVERLAP | ESN_MSB)
 }

@@ -9,27 +9,25 @@ use super::error::InstallError;
 use super::esn::Esn;
 use super::event::{Event, Expiry};
 use super::install;
-use super::lifetime::Lifetime;
-use super::made::{Ground, Headers, Made, Shared};
+use super::lifetime::{self, Lifetime};
+use super::made::{Ground, Made, Shared};
 use super::names::{Handle, Names};
-use super::queue::{Access, Change};
+use super::next_hop::Plan;
+use super::queue::Access;
 use super::receive::Receive;
-use super::reformat::{self, Reformat};
-use super::sa::{Install, Limits, Mode};
-use super::send::{self, Send};
+use super::refusal::Refusal;
+use super::sa::{Install, Limits};
+use super::send::Send;
+use super::state::Counts;
 use crate::cmd::Commands;
 use crate::device::Device;
 use crate::error::Error;
 use crate::hal::Function;
-use crate::prm::IpsecAso;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
-
-/// Sequence numbers without ESN, of which the last sixteenth is for whoever is late.
-const NUMBERS: u64 = u32::MAX as u64;
 
 /// How IPsec on a function shall be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,51 +42,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self { log_sas: 17, interval: Duration::from_secs(1) }
     }
-}
-
-/// What an SA has counted: packets, and bytes of frames as they came to the card's entry without FCS. On send these are
-/// plain, on receive ESP; payload is less by headers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All that met the SA, those that were dropped included.
-    pub all: Count,
-    /// Dropped: the ICV is wrong.
-    pub bad_icv: Count,
-    /// Dropped: authentic, but padding or next header are wrong.
-    pub bad_trailer: Count,
-    /// Dropped: the sequence number was seen or is too old.
-    pub replay: Count,
-    /// Dropped: not what the selector takes.
-    pub selector: Count,
-}
-
-impl Counts {
-    /// What went through.
-    pub fn passed(&self) -> Count {
-        [self.bad_icv, self.bad_trailer, self.replay, self.selector]
-            .into_iter()
-            .fold(self.all, |rest, dropped| rest - dropped)
-    }
-
-    pub(super) fn of(counts: &[Count]) -> Self {
-        let at = |index: usize| counts.get(index).copied().unwrap_or_default();
-        Self { all: at(0), bad_icv: at(1), bad_trailer: at(2), replay: at(3), selector: at(4) }
-    }
-}
-
-/// The live state of an SA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// What it has counted.
-    pub counts: Counts,
-    /// On send the next sequence number, on receive the lowest one that may still come.
-    pub sequence: u64,
-    /// Packets of the replay window.
-    pub window: u16,
-    /// What was seen of it: bit n of the last byte and of those before it for `sequence` + n.
-    pub seen: [u8; 32],
-    /// Packets until the hard limit, if there is one.
-    pub left: Option<u64>,
 }
 
 /// An SA on the card.
@@ -111,26 +64,18 @@ pub(super) struct Sa {
     pub(super) made: Made,
 }
 
-/// What makes the headers of a tunnel.
-#[derive(Debug)]
-pub(super) struct Plan {
-    source: IpAddr,
-    udp: Option<super::sa::Ports>,
-    mode: Mode,
-}
-
 /// IPsec on a function.
 pub struct Offload<F: Function> {
     pub(super) settings: Settings,
     abilities: Abilities,
     pd: u32,
-    receive: Receive,
-    send: Send,
+    pub(super) receive: Receive,
+    pub(super) send: Send,
     pub(super) access: Access<F>,
     pub(super) counters: Counters,
-    shared: Shared,
+    pub(super) shared: Shared,
     /// Of packets that met no SA's rule: unsound on receive, without SA on send; and of all that left.
-    rest: [Counter; 3],
+    pub(super) rest: [Counter; 3],
     names: Names,
     /// By place.
     pub(super) sas: Vec<Option<Box<Sa>>>,
@@ -146,18 +91,12 @@ pub struct Offload<F: Function> {
 
 impl<F: Function> Offload<F> {
     /// Makes the tables. Received packets have to be led to [`Offload::entry`], which leads them on to table `next`;
-    /// what is sent passes the send tables from now on. With `before`, names of SAs are not those of before a reset.
+    /// what is sent passes the send tables from now on.
     ///
     /// # Errors
-    /// When the card can't, or a command fails: then the device has to be reset.
-    pub fn create(
-        device: &mut Device<F>,
-        settings: Settings,
-        next: u32,
-        before: Option<Self>,
-    ) -> Result<Self, InstallError> {
-        let abilities = Abilities::of(device.caps(), settings.log_sas)
-            .map_err(|missing| super::refusal::Refusal::Lacks(missing))?;
+    /// When the card can't, which changes nothing, or when a command fails: then the device has to be reset.
+    pub fn create(device: &mut Device<F>, settings: Settings, next: u32) -> Result<Self, InstallError> {
+        let abilities = Abilities::of(device.caps(), settings.log_sas).map_err(Refusal::Lacks)?;
         let domain = device.domain()?;
         let mut counters = Counters::new(device.caps());
         let commands = device.commands();
@@ -171,10 +110,6 @@ impl<F: Function> Offload<F> {
         let receive = Receive::create(commands, log_sas, selectors, next, unsound)?;
         let send = Send::create(commands, log_sas, unnamed, left)?;
         let access = Access::create(commands, domain)?;
-        let names = match before {
-            Some(before) => before.names.forget(1 << log_sas),
-            None => Names::new(1 << log_sas),
-        };
         Ok(Self {
             settings,
             abilities,
@@ -185,7 +120,7 @@ impl<F: Function> Offload<F> {
             counters,
             shared: Shared::default(),
             rest: [unsound, unnamed, left],
-            names,
+            names: Names::new(1 << log_sas),
             sas: Vec::new(),
             by_object: BTreeMap::new(),
             inbound: BTreeSet::new(),
@@ -196,6 +131,19 @@ impl<F: Function> Offload<F> {
             checked_esn: false,
             broken: false,
         })
+    }
+
+    /// Makes the tables anew on a device that was reset, and so has forgotten all SAs. SAs have other names than before.
+    ///
+    /// # Errors
+    /// As for [`Offload::create`]; it may be tried again after another reset.
+    pub fn renew(&mut self, device: &mut Device<F>, next: u32) -> Result<(), InstallError> {
+        self.bury();
+        let mut fresh = Self::create(device, self.settings, next)?;
+        fresh.names = core::mem::take(&mut self.names).forget(1 << fresh.abilities.log_sas);
+        fresh.events = core::mem::take(&mut self.events);
+        *self = fresh;
+        Ok(())
     }
 
     /// What the card can do.
@@ -237,7 +185,7 @@ impl<F: Function> Offload<F> {
             return Err(InstallError::Exists);
         }
         let handle = self.names.take().ok_or(InstallError::Full)?;
-        let (packets, expiry) = limits(sa);
+        let (packets, expiry) = lifetime::limits(sa);
         let lifetime = Lifetime::new(packets);
         let mut made = Made::default();
         let mut ground = Ground {
@@ -276,7 +224,7 @@ impl<F: Function> Offload<F> {
         if self.sas.len() <= slot as usize {
             self.sas.resize_with(slot as usize + 1, || None);
         }
-        let plan = (!receives).then(|| Box::new(Plan { source: sa.source, udp: sa.udp, mode: sa.mode }));
+        let plan = (!receives).then(|| Box::new(Plan::of(sa)));
         let installed = Sa {
             handle,
             receives,
@@ -306,11 +254,7 @@ impl<F: Function> Offload<F> {
     ///
     /// # Errors
     /// When a command fails: the state of the card is not known then.
-    pub fn retire(
-        &mut self,
-        commands: &mut Commands<F>,
-        handle: Handle,
-    ) -> Result<Option<Counts>, Error> {
+    pub fn retire(&mut self, commands: &mut Commands<F>, handle: Handle) -> Result<Option<Counts>, Error> {
         if self.broken || self.sa(handle).is_none() {
             return Ok(None);
         }
@@ -341,110 +285,6 @@ impl<F: Function> Offload<F> {
         }
     }
 
-    /// Reads the live state of an SA from the card. Nothing if the handle names none.
-    ///
-    /// # Errors
-    /// When the card does not answer.
-    pub fn read(&mut self, commands: &mut Commands<F>, handle: Handle) -> Result<Option<State>, Error> {
-        let Some((object, counters)) =
-            self.sa(handle).and_then(|sa| Some((sa.made.object?, sa.made.counters.clone())))
-        else {
-            return Ok(None);
-        };
-        let context = self.access.one(commands, object, Change::NONE)?;
-        let counts = self.count(commands, &counters)?;
-        Ok(self.sa(handle).map(|sa| sa.state(&context, counts)))
-    }
-
-    fn count(&self, commands: &mut Commands<F>, counters: &[Counter]) -> Result<Counts, Error> {
-        let mut sorted: Vec<(usize, Counter)> = counters.iter().copied().enumerate().collect();
-        sorted.sort_unstable_by_key(|(_, counter)| counter.number);
-        let numbers: Vec<Counter> = sorted.iter().map(|(_, counter)| *counter).collect();
-        let mut counts = alloc::vec![Count::default(); counters.len()];
-        for ((index, _), count) in sorted.iter().zip(self.counters.read(commands, &numbers)?) {
-            if let Some(place) = counts.get_mut(*index) {
-                *place = count;
-            }
-        }
-        Ok(Counts::of(&counts))
-    }
-
-    /// Reads the counters of all SAs, many with each command.
-    ///
-    /// # Errors
-    /// When a command fails.
-    pub fn count_all(&self, commands: &mut Commands<F>) -> Result<Vec<(Handle, Counts)>, Error> {
-        let mut sorted: Vec<(Counter, usize, usize)> = Vec::new();
-        for (slot, sa) in self.sas.iter().enumerate() {
-            let counters = sa.iter().flat_map(|sa| sa.made.counters.iter().enumerate());
-            sorted.extend(counters.map(|(index, counter)| (*counter, slot, index)));
-        }
-        sorted.sort_unstable_by_key(|(counter, ..)| counter.number);
-        let numbers: Vec<Counter> = sorted.iter().map(|(counter, ..)| *counter).collect();
-        let mut counts: BTreeMap<usize, [Count; 5]> = BTreeMap::new();
-        for ((_, slot, index), count) in sorted.iter().zip(self.counters.read(commands, &numbers)?) {
-            if let Some(place) = counts.entry(*slot).or_default().get_mut(*index) {
-                *place = count;
-            }
-        }
-        let named = counts.into_iter().filter_map(|(slot, counts)| {
-            Some((self.sas.get(slot)?.as_ref()?.handle, Counts::of(&counts)))
-        });
-        Ok(named.collect())
-    }
-
-    /// What was dropped without an SA: on receive what decryption left in a state that no SA's rule knows, on send what
-    /// named no SA or could not be protected. And all that left, in clear or not.
-    ///
-    /// # Errors
-    /// When a command fails.
-    pub fn count_rest(&self, commands: &mut Commands<F>) -> Result<[Count; 3], Error> {
-        let mut counts = [Count::default(); 3];
-        for (place, counter) in counts.iter_mut().zip(&self.rest) {
-            *place = self.counters.read(commands, &[*counter])?.pop().unwrap_or_default();
-        }
-        Ok(counts)
-    }
-
-    /// Gives an SA of the card's own tunnel mode another next hop: each packet goes to the old or the new one.
-    ///
-    /// # Errors
-    /// When a command fails.
-    pub fn redirect(
-        &mut self,
-        commands: &mut Commands<F>,
-        handle: Handle,
-        next_hop: [u8; 6],
-    ) -> Result<bool, Error> {
-        let place = self.sas.get_mut(handle.slot() as usize).and_then(Option::as_deref_mut);
-        let Some(sa) = place.filter(|sa| sa.handle == handle && !sa.stopped && !self.broken) else {
-            return Ok(false);
-        };
-        let (Some(plan), Some(object), [counter]) = (&mut sa.plan, sa.made.object, sa.made.counters.as_slice())
-        else {
-            return Ok(false);
-        };
-        let Mode::Tunnel { destination, .. } = &mut plan.mode else { return Ok(false) };
-        let (Some(super::made::Entry::Send(index)), Some(Headers::Own(old))) =
-            (sa.made.entries.last(), sa.made.headers.clone())
-        else {
-            return Ok(false);
-        };
-        *destination = next_hop;
-        let shell = shell(sa.spi, sa.destination, plan);
-        let reformat = Reformat::of(&shell).create(commands)?;
-        let parts = send::Parts { object, reformat, counter: *counter };
-        let changed = self.send.change(commands, *index, (handle, &shell), parts);
-        let (unused, used) = if changed.is_ok() { (old, reformat) } else { (reformat, old) };
-        sa.made.headers = Some(Headers::Own(used));
-        let gone = reformat::destroy(commands, unused);
-        if let Err(error) = changed.and(gone) {
-            self.fail();
-            return Err(error.into());
-        }
-        Ok(true)
-    }
-
     /// Nothing is known of the card any more.
     pub(super) fn fail(&mut self) {
         if !self.broken {
@@ -467,16 +307,26 @@ impl<F: Function> Offload<F> {
         self.events.pop_front()
     }
 
-    /// Takes everything down, SAs included, after nothing leads to the receive tables any more.
+    /// Takes SAs and receive tables down, after nothing leads to those any more. Packets that name an SA are dropped.
     ///
     /// # Errors
     /// When a command fails: then the device has to be reset.
-    pub fn destroy(&mut self, commands: &mut Commands<F>) -> Result<(), Error> {
+    pub fn close(&mut self, commands: &mut Commands<F>) -> Result<(), Error> {
         let handles: Vec<Handle> = self.sas.iter().flatten().map(|sa| sa.handle).collect();
         for handle in handles {
             self.retire(commands, handle)?;
         }
-        self.receive.destroy(commands)?;
+        // What is not taken down must not be used.
+        self.broken = true;
+        Ok(self.receive.destroy(commands)?)
+    }
+
+    /// Takes the rest down, after [`Offload::close`] and after all send queues are gone: without the send tables, what
+    /// names an SA leaves in clear.
+    ///
+    /// # Errors
+    /// When a command fails: then the device has to be reset.
+    pub fn destroy(&mut self, commands: &mut Commands<F>) -> Result<(), Error> {
         self.send.destroy(commands)?;
         for counter in self.rest {
             self.counters.give_back(commands, counter, Count::default())?;
@@ -502,59 +352,5 @@ impl<F: Function> Offload<F> {
             return Err(error.into());
         }
         Ok(())
-    }
-}
-
-impl Sa {
-    fn state(&self, context: &IpsecAso, counts: Counts) -> State {
-        let lower = context.mode_parameter();
-        let sequence = self.esn.map_or(lower.into(), |esn| esn.whole(lower));
-        const REPLAY: u8 = 1;
-        let window = if context.mode() == REPLAY { 32 << context.window_sz() } else { 0 };
-        let lifetime = self.lifetime.filter(Lifetime::is_hard);
-        State {
-            counts,
-            sequence,
-            window,
-            seen: *context.replay_protection_window(),
-            left: lifetime.map(|lifetime| lifetime.left(context.remove_flow_pkt_cnt())),
-        }
-    }
-}
-
-/// The limits in packets, and what a soft and a hard one stand for: without ESN, numbers must not come again.
-fn limits(sa: &Install) -> (Limits, [Expiry; 2]) {
-    let Limits { soft, hard } = sa.packets;
-    if sa.esn || sa.direction.receives() {
-        return (sa.packets, [Expiry::Packets; 2]);
-    }
-    let numbers = NUMBERS - (sa.sequence - 1);
-    let early = numbers - numbers / 16;
-    let pick = |limit: Option<u64>, numbers: u64| match limit {
-        Some(limit) if limit <= numbers => (limit, Expiry::Packets),
-        _ => (numbers, Expiry::Sequence),
-    };
-    let ((soft, of_soft), (hard, of_hard)) = (pick(soft, early), pick(hard, numbers));
-    (Limits { soft: (soft < hard).then_some(soft), hard: Some(hard) }, [of_soft, of_hard])
-}
-
-/// What headers are made from, as an SA without a secret.
-fn shell(spi: u32, destination: IpAddr, plan: &Plan) -> Install {
-    use super::sa::{Direction, Key, Secret};
-    Install {
-        direction: Direction::Send,
-        spi,
-        source: plan.source,
-        destination,
-        mode: plan.mode,
-        udp: plan.udp,
-        vlan: None,
-        secret: Secret { key: Key::Aes128([0; 16]), salt: [0; 4] },
-        iv: [0; 8],
-        esn: true,
-        sequence: 1,
-        packets: Limits::default(),
-        octets: Limits::default(),
-        selector: None,
     }
 }

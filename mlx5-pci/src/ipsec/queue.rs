@@ -12,7 +12,7 @@ use crate::device::Domain;
 use crate::error::Error;
 use crate::hal::{DmaExt, DmaMem, Function};
 use crate::prm::{
-    CreateSqIn, DestroySqIn, IpsecAso, ModifySqIn, Sqc, WqeAsoCtrlSeg, WqeCtrlSeg, WqeOpcode, Wq,
+    CreateSqIn, DestroySqIn, IpsecAso, ModifySqIn, Sqc, Wq, WqeAsoCtrlSeg, WqeCtrlSeg, WqeOpcode,
 };
 use crate::queue::{CYCLIC, State};
 use crate::ring::{Ring, load, store};
@@ -164,8 +164,7 @@ impl<F: Function> Queue<F> {
             .log_wq_sz(LOG_SIZE)
             .done();
         let context = Sqc::build().flush_in_error_en(true).cqn(cq.number()).wq(&wq).done();
-        let number =
-            commands.exec_with(&CreateSqIn::build().ctx(&context).done(), &ring.pages())?.sqn();
+        let number = commands.exec_with(&CreateSqIn::build().ctx(&context).done(), &ring.pages())?.sqn();
         let ready = Sqc::build().state(State::Ready as u8).done();
         let input = ModifySqIn::build().sqn(number).sq_state(State::Reset as u8).ctx(&ready).done();
         commands.exec(&input)?;

@@ -17,9 +17,7 @@ use super::names::Handle;
 use super::sa::{Family, Install, Selector};
 use crate::cmd::{CmdError, Commands};
 use crate::hal::Function;
-use crate::prm::{
-    FlowTableType, FteMatchParam, FteMatchSetLyr24, FteMatchSetMisc, FteMatchSetMisc2,
-};
+use crate::prm::{FlowTableType, FteMatchParam, FteMatchSetLyr24, FteMatchSetMisc, FteMatchSetMisc2};
 use crate::steering::{Destination, Group, Rule, Table};
 
 /// Levels, between those of addresses and of kinds of traffic.
@@ -131,8 +129,7 @@ pub(super) struct Parts {
 }
 
 impl Receive {
-    /// Tables for `2^log_sas` SAs that lead to table `next`. Nothing leads to them yet. What was made stays in `into` when
-    /// a command fails.
+    /// Tables for `2^log_sas` SAs that lead to table `next`. Nothing leads to them yet.
     pub(super) fn create<F: Function>(
         commands: &mut Commands<F>,
         log_sas: u8,
@@ -175,11 +172,6 @@ impl Receive {
     /// The table that packets enter by.
     pub(super) fn entry(&self) -> u32 {
         self.sas.table.number()
-    }
-
-    /// Whether SAs can have selectors.
-    pub(super) fn has_selectors(&self) -> bool {
-        self.selectors.is_some()
     }
 
     /// Drops what the SA does not open, by cause: bad ICV, bad trailer, replay. `set` gets every entry that is made.

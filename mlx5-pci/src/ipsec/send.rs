@@ -110,11 +110,7 @@ impl Send {
     }
 
     /// Deletes the entry of an SA. Packets that name it are dropped.
-    pub(super) fn delete<F: Function>(
-        &self,
-        commands: &mut Commands<F>,
-        index: u32,
-    ) -> Result<(), CmdError> {
+    pub(super) fn delete<F: Function>(&self, commands: &mut Commands<F>, index: u32) -> Result<(), CmdError> {
         self.sas.delete(commands, index)
     }
 

@@ -94,7 +94,9 @@ impl<F: Function> Offload<F> {
         slot: u32,
         context: &IpsecAso,
     ) -> Result<bool, Error> {
-        let Some(sa) = self.sas.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return Ok(false) };
+        let Some(sa) = self.sas.get_mut(slot as usize).and_then(Option::as_deref_mut) else {
+            return Ok(false);
+        };
         let Some(esn) = &mut sa.esn else { return Ok(false) };
         let next = esn.follow(context.mode_parameter());
         if next.is_none() && context.esn_event_arm() {
@@ -120,7 +122,9 @@ impl<F: Function> Offload<F> {
         slot: u32,
         context: &IpsecAso,
     ) -> Result<bool, Error> {
-        let Some(sa) = self.sas.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return Ok(false) };
+        let Some(sa) = self.sas.get_mut(slot as usize).and_then(Option::as_deref_mut) else {
+            return Ok(false);
+        };
         let (handle, [soft, hard]) = (sa.handle, sa.expiry);
         let Some(lifetime) = sa.lifetime.as_mut().filter(|_| !sa.stopped) else { return Ok(false) };
         let counter = context.remove_flow_pkt_cnt();

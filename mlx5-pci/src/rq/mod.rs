@@ -10,6 +10,7 @@ pub(crate) mod striding;
 
 use crate::cq::{Completion, Cq, Failure, Received};
 use crate::hal::{DmaMem, Function};
+use crate::ipsec::MARKER;
 use crate::prm::Cqe64;
 use crate::ring::Bits;
 use net::{Burst, Meta, Packet, PortId};
@@ -114,6 +115,8 @@ fn describe(meta: &mut Meta, received: &Received, port: PortId) {
     meta.vlan = (KIND.get(received.headers) & STRIPPED != 0).then_some(VLAN.get(received.headers) as u16);
     meta.mark = received.tag & TAG;
     meta.hash = received.hash;
+    // Only the rule of an SA sets the marker, and only sound packets come this far with it.
+    meta.sa_in = (received.metadata & MARKER != 0).then_some(received.metadata & !MARKER);
 }
 
 /// Empties a completion queue whose receive queue is in reset.

@@ -75,6 +75,8 @@ pub(crate) struct Sq<F: Function> {
     /// Which half of the BlueFlame register is next.
     half: bool,
     abilities: Abilities,
+    /// The device has rules that protect packets which name an SA, or drop them.
+    protects: bool,
     /// Blocks posted and blocks that the device is done with.
     producer: u16,
     consumer: u16,
@@ -107,6 +109,7 @@ impl<F: Function> Sq<F> {
             uar,
             half: false,
             abilities,
+            protects: false,
             producer: 0,
             consumer: 0,
             last: 0,
@@ -240,6 +243,11 @@ impl<F: Function> Sq<F> {
     /// Packets that the device holds.
     pub(crate) fn outstanding(&self) -> u32 {
         self.posted.wrapping_sub(self.freed)
+    }
+
+    /// From now on packets that name an SA are handed to the device; it has rules for all of them, see `ipsec`.
+    pub(crate) fn protect(&mut self) {
+        self.protects = true;
     }
 
     /// Why the queue sends nothing, if it does not.

@@ -12,6 +12,7 @@
 
 use super::Sq;
 use crate::hal::{Function, Loan, Way};
+use crate::ipsec::MARKER;
 use crate::prm::WqeOpcode;
 use crate::ring::store;
 use crate::wqe::{self, BLOCK_SEGMENTS, Ethernet, INLINE_START, SEGMENT, Segment};
@@ -89,10 +90,11 @@ impl<F: Function> Sq<F> {
     #[inline(always)]
     pub(super) fn put(&mut self, function: &F, open: &mut Open, packet: Packet) {
         let (meta, length) = (&packet.meta, packet.len());
+        let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
         let ethernet =
-            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata: 0, vlan: meta.vlan };
+            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata, vlan: meta.vlan };
         // A packet that must be protected may not leave as long as no rule of the device protects it.
-        if length < ETHERNET || meta.sa_out.is_some() {
+        if length < ETHERNET || (metadata != 0 && !self.protects) {
             self.counters.drops += 1;
             return;
         }

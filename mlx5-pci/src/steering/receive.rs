@@ -10,10 +10,11 @@
 //! 2. The second table picks the TIR by protocol, since a TIR hashes the same fields of every packet.
 //! 3. Entries for flows stand before those of their protocol, and mark.
 //!
-//! Levels 1 to 7 are free for tables between the two. Changes add before they delete: what stays wanted is never missed.
+//! Levels 1 to 7 are free for tables between the two, see [`Receive::via`]. Changes add before they delete: what stays
+//! wanted is never missed.
 
 use super::flow::{self, ESP, Flow, Kind, TCP, UDP};
-use super::{Action, Destination, Group, Table};
+use super::{Action, Destination, Group, Rule, Table};
 use crate::cmd::CmdError;
 use crate::device::Device;
 use crate::error::Error;
@@ -57,6 +58,8 @@ pub struct Filter {
 #[derive(Debug)]
 pub struct Receive {
     addresses: Addresses,
+    /// Where addresses lead.
+    next: u32,
     kinds: Kinds,
 }
 
@@ -104,7 +107,7 @@ impl Receive {
         let kinds = Kinds::create(device, tirs, fields.outer_frag(), fields.outer_esp_spi())?;
         let addresses = Addresses::create(device, kinds.table.number())?;
         addresses.table.make_root(device.commands())?;
-        let mut receive = Self { addresses, kinds };
+        let mut receive = Self { addresses, next: kinds.table.number(), kinds };
         receive.set_filter(device, &Filter::default())?;
         Ok(receive)
     }
@@ -126,7 +129,22 @@ impl Receive {
         };
         device.set_addresses(&filter.unicast, &filter.multicast)?;
         device.set_promiscuity(promiscuity)?;
-        self.addresses.set(device, filter, self.kinds.table.number())
+        self.addresses.set(device, filter, self.next)
+    }
+
+    /// The table that looks at the kind of a packet.
+    pub fn kinds(&self) -> u32 {
+        self.kinds.table.number()
+    }
+
+    /// From now on packets enter table `entry` before their kind is looked at, which has a level between and leads on to
+    /// [`Receive::kinds`]; or none, as at first. Each packet goes the one way or the other.
+    ///
+    /// # Errors
+    /// When a command fails: then some addresses lead the one way and some the other.
+    pub fn via<F: Function>(&mut self, device: &mut Device<F>, entry: Option<u32>) -> Result<(), CmdError> {
+        self.next = entry.unwrap_or(self.kinds.table.number());
+        self.addresses.lead(device, self.next)
     }
 
     /// Marks packets of `flow` with `mark` (1 to 2^24 - 1).
@@ -247,6 +265,19 @@ impl Addresses {
         let action = Action { to: Destination::Table(next), mark: 0 };
         self.table.set(device.commands(), &self.exact, index, &flow::to(mac), action)?;
         self.entries.insert(mac, index);
+        Ok(())
+    }
+
+    /// Changes where all entries lead.
+    fn lead<F: Function>(&self, device: &mut Device<F>, next: u32) -> Result<(), CmdError> {
+        let rule = Rule::forward(Destination::Table(next));
+        let wide = [(&self.multicast, GROUP_BIT, self.has_multicast), (&self.all, NOTHING, self.has_all)];
+        let wide = wide.into_iter().filter(|(.., there)| *there);
+        let wide = wide.map(|(group, bits, _)| (group, bits, group.range().start));
+        let exact = self.entries.iter().map(|(mac, index)| (&self.exact, *mac, *index));
+        for (group, mac, index) in exact.chain(wide) {
+            self.table.change(device.commands(), group, index, &flow::to(mac), &rule)?;
+        }
         Ok(())
     }
 
