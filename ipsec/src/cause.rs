@@ -20,6 +20,14 @@ net::causes! {
     UnknownHandle = "unknown_handle",
     /// The SA is for the other direction.
     WrongDirection = "wrong_direction",
+    /// Outbound: the card that does the SA can't take the packet: it has IPv4 options or IPv6 extension headers in transport
+    /// mode.
+    CardShape = "card_shape",
+    /// Inbound: ESP that the card of the SA should have opened and has not, such as what came in fragments or by another port;
+    /// or what no card should have opened.
+    NotByCard = "not_by_card",
+    /// The card that did the SA has failed.
+    Lost = "lost",
     /// Inbound: no SA has this SPI.
     UnknownSpi = "unknown_spi",
     /// The SA has reached a hard lifetime.

@@ -1,17 +1,20 @@
-//! The whole of IPsec for a gateway: the SPD and an engine behind one door (RFC 4301 section 5).
+//! The whole of IPsec for a gateway: the SPD, the SAD and the cards behind one door (RFC 4301 section 5).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use net::flow::{Flow, Parsed};
-use net::{Instant, Packet};
+use net::{Instant, Packet, PortId};
 
+use crate::cards::Cards;
 use crate::cause::{Cause, Drop, Drops};
-use crate::offload::{Engine, Event};
+use crate::offload::{Card, CardEvent, Event, Name, Placement};
 use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
 use crate::seal;
 use crate::software::Software;
 use crate::spd::{Action, Policy, PolicyId, Spd, Verdict};
+use crate::state::Sa;
 
 /// What to do with an outbound packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +47,18 @@ pub struct Opened {
 pub struct Ipsec {
     spd: Spd,
     pub(crate) engine: Software,
+    cards: Cards,
 }
 
 impl Ipsec {
     /// An empty SPD, which drops everything, and room for `sa_max` SAs, both directions together.
     pub fn new(sa_max: usize) -> Self {
-        Self { spd: Spd::default(), engine: Software::new(sa_max) }
+        Self { spd: Spd::default(), engine: Software::new(sa_max), cards: Cards::default() }
+    }
+
+    /// From now on the card of `port` does ESP for SAs that wish it.
+    pub fn attach(&mut self, port: PortId, card: Box<dyn Card>) {
+        self.cards.attach(port, card);
     }
 
     /// The policies.
@@ -80,10 +89,14 @@ impl Ipsec {
         if !protects {
             return Err(InstallError::NoPolicy(sa.policy));
         }
-        match sa.direction {
-            Direction::In => self.engine.install_rx(now, sa),
-            Direction::Out => self.engine.install_tx(now, sa),
+        self.engine.sad.admit(sa.direction, sa.spi, sa.mode.remote())?;
+        let place = self.cards.place(&sa)?;
+        let handle = self.engine.install(now, sa, place)?;
+        if let Some(carded) = self.engine.sad.sa(handle).and_then(Sa::carded) {
+            let (port, name) = (carded.port, carded.name);
+            self.cards.bind(port, name, handle);
         }
+        Ok(handle)
     }
 
     /// Sends the outbound traffic of `policy`, as far as the SA's selectors cover it, through this SA from
@@ -99,9 +112,16 @@ impl Ipsec {
 
     /// Stops an SA, wipes its key and returns its last state; nothing if the handle names none.
     pub fn retire(&mut self, handle: Handle) -> Option<SaStats> {
-        let last = self.engine.retire(handle)?;
+        // No packet is given to the card any more before the SA goes.
         self.spd.deactivate(handle);
-        Some(last)
+        let mut sa = self.engine.sad.remove(handle)?;
+        if let Some((port, name)) = sa.carded().map(|carded| (carded.port, carded.name))
+            && let Some(counts) = self.cards.retire(port, name)
+        {
+            let new = sa.take_counts(counts);
+            new.iter().for_each(|(cause, times)| self.engine.drops.add(cause, times));
+        }
+        Some(sa.stats(handle))
     }
 
     /// What to do with an outbound packet of this flow.
@@ -157,23 +177,84 @@ impl Ipsec {
         Ok(Opened { handle, flow: parsed.flow, parsed })
     }
 
+    /// Turns a whole IP packet that the card of `port` has opened, and calls `name`'s, in place, into what it protects: the
+    /// outer header of tunnel mode goes, and what comes out is compared with the SA's selectors. On failure the packet is to be
+    /// dropped; the drop is counted.
+    #[inline]
+    pub fn open_by_card(
+        &mut self,
+        now: Instant,
+        (port, name): (PortId, Name),
+        packet: &mut Packet,
+    ) -> Result<Opened, Drop> {
+        let handle = self.cards.tenant(port, name);
+        let (handle, parsed) = self.engine.finish(now, handle, packet)?;
+        Ok(Opened { handle, flow: parsed.flow, parsed })
+    }
+
+    /// Where an SA is done.
+    pub fn placement(&self, handle: Handle) -> Option<Placement> {
+        self.engine.sad.sa(handle).map(Sa::placement)
+    }
+
+    /// Asks the cards what they have counted.
+    pub fn refresh(&mut self) {
+        let Self { engine, cards, .. } = self;
+        cards.counts(|handle, counts| {
+            if let Some(sa) = engine.sad.sa_mut(handle) {
+                let new = sa.take_counts(counts);
+                new.iter().for_each(|(cause, times)| engine.drops.add(cause, times));
+            }
+        });
+    }
+
     /// From the next packet on the peer of all SAs between `mode`'s ends and port is at `remote`, see
     /// [`Event::PeerMoved`]. Returns how many SAs follow; an address of another family moves none.
     pub fn set_peer(&mut self, inbound: Handle, remote: IpAddr, remote_port: u16) -> usize {
         let Some(sa) = self.engine.sad.sa(inbound) else { return 0 };
         let ends = (sa.mode, sa.encap);
         let moving = self.engine.sad.iter_mut().filter(|sa| (sa.mode, sa.encap) == ends);
-        moving.map(|sa| sa.set_peer(remote, remote_port)).filter(|&moved| moved).count()
+        let moved = moving.map(|sa| sa.set_peer(remote, remote_port)).filter(|&moved| moved).count();
+        if moved > 0 {
+            self.engine.sad.reindex();
+            self.engine.tell();
+        }
+        moved
     }
 
     /// What has happened to SAs, until nothing. An outbound SA that has reached its end is not offered by
     /// [`Ipsec::outbound`] any more once its event has been taken.
     pub fn poll(&mut self, now: Instant) -> Option<Event> {
+        while let Some((port, event, handle)) = self.cards.poll(now) {
+            if let Some(port) = self.note(port, event, handle) {
+                return Some(Event::CardUp { port });
+            }
+        }
         let event = self.engine.poll(now)?;
-        if let Event::HardLimit { handle, .. } | Event::SequenceExhausted { handle, .. } = event {
+        if let Event::HardLimit { handle, .. }
+        | Event::SequenceExhausted { handle, .. }
+        | Event::Lost { handle, .. } = event
+        {
             self.spd.deactivate(handle);
         }
         Some(event)
+    }
+
+    /// Does to SAs what has happened on a card; its port, if it works again.
+    fn note(&mut self, port: PortId, event: CardEvent, handle: Option<Handle>) -> Option<PortId> {
+        let sa = handle.and_then(|handle| self.engine.sad.sa_mut(handle));
+        match (event, sa) {
+            (CardEvent::Up, _) => return Some(port),
+            (CardEvent::Dead, _) => {
+                let on_card = |sa: &&mut Sa| sa.carded().is_some_and(|carded| carded.port == port);
+                self.engine.sad.iter_mut().filter(on_card).for_each(Sa::lose);
+            }
+            (CardEvent::Soft(_), Some(sa)) => sa.raise_soft(),
+            (CardEvent::Hard(_), Some(sa)) => sa.stop_by_card(),
+            (CardEvent::Soft(_) | CardEvent::Hard(_), None) => return None,
+        }
+        self.engine.tell();
+        None
     }
 
     /// When to call [`Ipsec::poll`] next, if no packet comes.
@@ -183,7 +264,7 @@ impl Ipsec {
 
     /// What an SA has done so far.
     pub fn stats(&self, handle: Handle) -> Option<SaStats> {
-        self.engine.read_state(handle)
+        self.engine.sad.sa(handle).map(|sa| sa.stats(handle))
     }
 
     /// Every SA.

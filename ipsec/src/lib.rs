@@ -1,4 +1,4 @@
-//! IPsec in software: the SPD, the SAD and ESP (RFC 4301, RFC 4303), sans-IO.
+//! IPsec: the SPD, the SAD and ESP (RFC 4301, RFC 4303), in software or by a card ([`offload`]), sans-IO.
 //!
 //! [`Ipsec`] holds all of it. An outbound packet asks [`Ipsec::outbound`] what to do and is sealed in
 //! place by [`Ipsec::seal`]; an inbound ESP packet is opened in place by [`Ipsec::open`], which verifies,
@@ -26,6 +26,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod aead;
+mod cards;
 pub mod cause;
 mod gate;
 mod headers;
@@ -47,7 +48,7 @@ pub mod wire;
 pub use aead::{Algorithm, Key};
 pub use cause::{Cause, Drop, Drops};
 pub use gate::{Ipsec, Opened, Outbound};
-pub use offload::Event;
+pub use offload::{Event, Hardware, Placement, Reason, Wish};
 pub use sa::{
     Df, Direction, Dscp, Ecn, Handle, InstallError, Lifetimes, Limits, Mode, Outer, SaParams, SaStats, Spi,
     UdpEncap,

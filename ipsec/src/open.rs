@@ -17,7 +17,7 @@ use crate::headers::{self, Ip};
 use crate::outer;
 use crate::sa::Spi;
 use crate::selector::{Match, Selector};
-use crate::state::{Half, Sa};
+use crate::state::{Half, Opener, Sa};
 use crate::wire::{Encapsulated, ecn, esp};
 
 /// Where ESP is in an outer packet.
@@ -98,17 +98,21 @@ pub(crate) fn open(
     found: &mut Found,
 ) -> Result<Parsed, Cause> {
     let Half::In(inbound) = &mut sa.half else { return Err(Cause::WrongDirection) };
+    if sa.lost {
+        return Err(Cause::Lost);
+    }
+    let Opener::Software(key, window) = &mut inbound.opener else { return Err(Cause::NotByCard) };
     if let Err(cause) = sa.meter.allow(now, 0) {
         found.told = true;
         return Err(cause);
     }
     //= rfc4303#3.4.3
-    let sequence = if sa.esn { inbound.window.extend(located.sequence)? } else { located.sequence.into() };
+    let sequence = if sa.esn { window.extend(located.sequence)? } else { located.sequence.into() };
     found.sequence = Some(sequence);
-    inbound.window.check(sequence)?;
+    window.check(sequence)?;
     let esp = packet.bytes_mut().get_mut(located.at..located.end).ok_or(Cause::Truncated)?;
-    inbound.key.open(esp, sequence)?;
-    let newest = inbound.window.commit(sequence);
+    key.open(esp, sequence)?;
+    let newest = window.commit(sequence);
     if let (true, Some(port), Some(encap)) = (newest, located.source_port, sa.encap) {
         let place = headers::addresses(packet.bytes()).map(|(source, _)| (source, port));
         if place != Some((sa.mode.remote(), encap.remote_port)) && place != inbound.told {
@@ -133,13 +137,73 @@ pub(crate) fn open(
     }
     let payload = Payload { at, length, next };
     let parsed = if sa.mode.is_tunnel() {
-        tunnel(packet, located, &payload)?
+        tunnel(packet, located.dscp_ecn, &payload)?
     } else {
         transport(packet, located, &payload)?
     };
     check_selectors(&sa.selectors, &parsed.flow)?;
     // What a device has verified was about the outer packet.
     packet.meta.checksum_ok = false;
+    Ok(parsed)
+}
+
+/// What is left to do to a packet that the card of the SA has verified and opened, and whose ESP headers and trailer it has
+/// taken off: the rest of step 5, and step 6. On failure the packet is to be dropped.
+pub(crate) fn finish(
+    sa: &mut Sa,
+    now: Instant,
+    packet: &mut Packet,
+    found: &mut Found,
+) -> Result<Parsed, Cause> {
+    let Half::In(inbound) = &mut sa.half else { return Err(Cause::WrongDirection) };
+    if sa.lost {
+        return Err(Cause::Lost);
+    }
+    if matches!(inbound.opener, Opener::Software(..)) {
+        return Err(Cause::NotByCard);
+    }
+    let ip = Ip::parse(packet.bytes()).ok_or(Cause::OuterMalformed)?;
+    if ip.total_len != packet.len() {
+        return Err(Cause::Truncated);
+    }
+    if let Err(cause) = sa.meter.allow(now, 0) {
+        found.told = true;
+        return Err(cause);
+    }
+    if let (Some(encap), Some((source, _))) = (sa.encap, headers::addresses(packet.bytes())) {
+        let place = Some((source, encap.remote_port));
+        if source != sa.mode.remote() && place != inbound.told {
+            inbound.moved = place;
+            found.told = true;
+        }
+    }
+    let place = headers::payload(packet.bytes())?;
+    let length = packet.len() - place.at;
+    found.told |= sa.meter.count(now, if sa.mode.is_tunnel() { length } else { packet.len() });
+    //= rfc4303#2.6
+    if place.next == proto::NO_NEXT {
+        return Err(Cause::Dummy);
+    }
+    let parsed = if sa.mode.is_tunnel() {
+        let payload = Payload { at: place.at, length, next: place.next };
+        let parsed = tunnel(packet, ip.dscp_ecn, &payload)?;
+        // What the card has verified was about the outer packet.
+        packet.meta.checksum_ok = false;
+        parsed
+    } else {
+        if matches!(place.next, proto::IPV4 | proto::IPV6) {
+            return Err(Cause::WrongMode);
+        }
+        let parsed = Flow::parse(packet.bytes()).map_err(|_| Cause::InnerMalformed)?;
+        if parsed.fragment.is_some() {
+            return Err(Cause::TransportFragment);
+        }
+        if sa.encap.is_some() {
+            headers::recompute_checksum(packet.bytes_mut(), parsed.header_len, parsed.flow.proto);
+        }
+        parsed
+    };
+    check_selectors(&sa.selectors, &parsed.flow)?;
     Ok(parsed)
 }
 
@@ -151,7 +215,7 @@ struct Payload {
 }
 
 /// Cuts the packet down to the inner packet.
-fn tunnel(packet: &mut Packet, located: &Located, payload: &Payload) -> Result<Parsed, Cause> {
+fn tunnel(packet: &mut Packet, outer: u8, payload: &Payload) -> Result<Parsed, Cause> {
     let version = match payload.next {
         proto::IPV4 => 4,
         proto::IPV6 => 6,
@@ -170,7 +234,7 @@ fn tunnel(packet: &mut Packet, located: &Located, payload: &Payload) -> Result<P
         return Err(Cause::InnerMalformed);
     }
     let before = parsed.dscp_ecn & ecn::MASK;
-    let after = outer::decapsulate_ecn(before, located.dscp_ecn).ok_or(Cause::EcnInvalid)?;
+    let after = outer::decapsulate_ecn(before, outer).ok_or(Cause::EcnInvalid)?;
     if after != before {
         outer::set_ecn(packet.bytes_mut(), after);
         parsed.dscp_ecn = parsed.dscp_ecn & !ecn::MASK | after;

@@ -62,6 +62,11 @@ impl Template {
         Some(Self { bytes, ip_len, udp: encap.is_some(), options })
     }
 
+    /// Length in bytes of the IP header alone.
+    pub(crate) fn bare_len(&self) -> usize {
+        self.ip_len
+    }
+
     /// Length in bytes, UDP included.
     pub(crate) fn len(&self) -> usize {
         self.ip_len + if self.udp { udp::HEADER } else { 0 }
@@ -76,6 +81,16 @@ impl Template {
     /// Writes the headers at the front of `packet`, whose payload is complete and which
     /// [`Template::fits`]. `ident` becomes the IPv4 identification.
     pub(crate) fn emit(&self, packet: &mut [u8], inner: Copied, ident: u16) {
+        self.write(packet, inner, ident, if self.udp { proto::UDP } else { proto::ESP });
+    }
+
+    /// As [`Template::emit`], for a packet into which a card puts ESP behind the IP header, and UDP if there is any: `next`
+    /// follows until then.
+    pub(crate) fn emit_bare(&self, packet: &mut [u8], inner: Copied, ident: u16, next: u8) {
+        Self { udp: false, ..self.clone() }.write(packet, inner, ident, next);
+    }
+
+    fn write(&self, packet: &mut [u8], inner: Copied, ident: u16, next: u8) {
         let total = packet.len();
         let (Some(front), Some(header)) = (packet.get_mut(..self.len()), self.bytes.get(..self.len())) else {
             return;
@@ -86,6 +101,7 @@ impl Template {
             front[0] |= dscp_ecn >> 4;
             front[1] |= dscp_ecn << 4;
             put(front, ipv6::PAYLOAD_LENGTH, ((total - ipv6::HEADER) as u16).to_be_bytes());
+            put(front, ipv6::NEXT_HEADER, [next]);
         } else {
             //= rfc4301#8.1
             let df = match self.options.df {
@@ -94,6 +110,7 @@ impl Template {
                 Df::Clear => false,
             };
             front[ipv4::TOS] = dscp_ecn;
+            put(front, ipv4::PROTOCOL, [next]);
             put(front, ipv4::TOTAL_LENGTH, (total as u16).to_be_bytes());
             put(front, ipv4::IDENT, ident.to_be_bytes());
             put(front, ipv4::FLAGS, if df { ipv4::DF } else { 0 }.to_be_bytes());

@@ -9,6 +9,7 @@ use net::{Duration, Instant};
 
 use crate::aead::{Algorithm, Key};
 use crate::cause::Drops;
+use crate::offload::{Reason, Wish};
 use crate::selector::Selector;
 use crate::spd::PolicyId;
 
@@ -234,6 +235,8 @@ pub struct SaParams {
     pub policy: PolicyId,
     /// The outer header of tunnel mode.
     pub outer: Outer,
+    /// What is to do it.
+    pub wish: Wish,
 }
 
 impl SaParams {
@@ -264,12 +267,13 @@ impl SaParams {
             lifetime: Lifetimes::default(),
             policy,
             outer: Outer::default(),
+            wish: Wish::default(),
         }
     }
 }
 
 /// Why an SA was not installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallError {
     /// No room for another SA.
     Full {
@@ -299,23 +303,8 @@ pub enum InstallError {
     NoSelectors,
     /// The policy does not exist, or does not protect.
     NoPolicy(PolicyId),
-    /// The engine does not do this.
-    Unsupported(Unsupported),
-}
-
-/// What an engine cannot do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsupported {
-    /// The algorithm.
-    Algorithm(Algorithm),
-    /// A replay window of this size.
-    ReplayWindow(u32),
-    /// Transport mode.
-    TransportMode,
-    /// Tunnel mode.
-    TunnelMode,
-    /// UDP encapsulation.
-    UdpEncap,
+    /// The configuration wants a card to do it, and none does; or the card has failed while it was told.
+    Card(Reason),
 }
 
 /// What an SA has done so far.

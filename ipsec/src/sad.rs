@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use core::net::IpAddr;
+use hashbrown::{HashMap, HashSet};
 
 use crate::sa::{Direction, Handle, InstallError, Spi};
 use crate::state::Sa;
@@ -23,17 +24,21 @@ pub(crate) struct Sad {
     /// Vacant slots, longest vacant first, so that a generation lasts as long as possible.
     free: VecDeque<u32>,
     inbound: HashMap<u32, u32>,
+    /// Outbound SAs: to one peer no SPI comes twice.
+    outbound: HashSet<(u32, IpAddr)>,
     limit: usize,
 }
 
 impl Sad {
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit.min(Handle::SLOTS);
-        Self { slots: Vec::new(), free: VecDeque::new(), inbound: HashMap::new(), limit }
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+        Self {
+            slots: Vec::new(),
+            free: VecDeque::new(),
+            inbound: HashMap::new(),
+            outbound: HashSet::new(),
+            limit,
+        }
     }
 
     /// Slots in use and vacant; every SA is below this.
@@ -41,20 +46,29 @@ impl Sad {
         self.slots.len()
     }
 
-    pub(crate) fn insert(&mut self, sa: Sa) -> Result<Handle, InstallError> {
-        let inbound = sa.direction() == Direction::In;
-        let duplicate = if inbound {
-            self.inbound.contains_key(&sa.spi.0)
-        } else {
-            let twin = |other: &Sa| {
-                other.direction() == Direction::Out
-                    && (other.spi, other.mode.remote()) == (sa.spi, sa.mode.remote())
-            };
-            self.iter().any(|(_, other)| twin(other))
+    /// Whether an SA may be inserted.
+    pub(crate) fn admit(&self, direction: Direction, spi: Spi, remote: IpAddr) -> Result<(), InstallError> {
+        let duplicate = match direction {
+            Direction::In => self.inbound.contains_key(&spi.0),
+            Direction::Out => self.outbound.contains(&(spi.0, remote)),
         };
         if duplicate {
-            return Err(InstallError::DuplicateSpi(sa.spi));
+            return Err(InstallError::DuplicateSpi(spi));
         }
+        if self.free.is_empty() && self.slots.len() >= self.limit {
+            return Err(InstallError::Full { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// The ends of SAs have changed.
+    pub(crate) fn reindex(&mut self) {
+        let outbound = self.iter().filter(|(_, sa)| sa.direction() == Direction::Out);
+        self.outbound = outbound.map(|(_, sa)| (sa.spi.0, sa.mode.remote())).collect();
+    }
+
+    pub(crate) fn insert(&mut self, sa: Sa) -> Result<Handle, InstallError> {
+        self.admit(sa.direction(), sa.spi, sa.mode.remote())?;
         let full = InstallError::Full { limit: self.limit };
         let index = match self.free.pop_front() {
             Some(index) => index,
@@ -65,8 +79,9 @@ impl Sad {
             None => return Err(full),
         };
         let slot = self.slots.get_mut(index as usize).ok_or(full)?;
-        if inbound {
-            self.inbound.insert(sa.spi.0, index);
+        match sa.direction() {
+            Direction::In => drop(self.inbound.insert(sa.spi.0, index)),
+            Direction::Out => drop(self.outbound.insert((sa.spi.0, sa.mode.remote()))),
         }
         slot.sa = Some(Box::new(sa));
         Ok(Handle::new(index, slot.generation))
@@ -82,8 +97,9 @@ impl Sad {
         slot.generation = (slot.generation + 1) % Handle::GENERATIONS;
         slot.generation = slot.generation.max(1);
         self.free.push_back(handle.slot() as u32);
-        if sa.direction() == Direction::In {
-            self.inbound.remove(&sa.spi.0);
+        match sa.direction() {
+            Direction::In => drop(self.inbound.remove(&sa.spi.0)),
+            Direction::Out => drop(self.outbound.remove(&(sa.spi.0, sa.mode.remote()))),
         }
         Some(sa)
     }

@@ -13,14 +13,15 @@
 //! 5. Seal.
 //! 6. Write the headers in front of ESP.
 
-use net::ip::{proto, put, udp};
+use net::ip::{ipv4, ipv6, proto, put, udp};
 use net::{Instant, Packet};
 
+use crate::aead::SealingKey;
 use crate::cause::Cause;
 use crate::headers::{self, Ip};
-use crate::outer::{self, Copied};
+use crate::outer::{self, Copied, Template};
 use crate::sa::{Mode, UdpEncap};
-use crate::state::{Half, Outbound, Sa};
+use crate::state::{Carded, Half, Sa, Sealer};
 use crate::wire::esp;
 
 /// Bytes behind a payload of this length.
@@ -51,12 +52,22 @@ pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -
     let Half::Out(out) = &mut sa.half else { return Err(Cause::WrongDirection) };
     let ip = Ip::parse(packet.bytes()).filter(|ip| ip.total_len == packet.len()).ok_or(Cause::Malformed)?;
     let length = packet.len();
-    sa.meter.allow(now, length)?;
-    match (&sa.mode, &out.template) {
-        (Mode::Tunnel { .. }, Some(_)) => tunnel(out, packet, &ip, ident)?,
-        _ => transport(out, &sa.mode, sa.encap, packet)?,
+    if sa.lost {
+        return Err(Cause::Lost);
     }
-    let last = out.key.last() == out.key.limit();
+    sa.meter.allow(now, length)?;
+    let key = match &mut out.sealer {
+        Sealer::Software(key) => key,
+        Sealer::Card(carded) => {
+            address_to_card(carded, out.template.as_ref(), &sa.mode, (packet, &ip), ident)?;
+            return Ok(sa.meter.count(now, length));
+        }
+    };
+    match &out.template {
+        Some(template) => tunnel(key, template, packet, &ip, ident)?,
+        None => transport(key, &sa.mode, sa.encap, packet)?,
+    }
+    let last = key.last() == key.limit();
     if last {
         out.exhausted_due = true;
         sa.meter.stop();
@@ -64,8 +75,53 @@ pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -
     Ok(sa.meter.count(now, length) || last)
 }
 
-fn tunnel(out: &mut Outbound, packet: &mut Packet, ip: &Ip, ident: u16) -> Result<(), Cause> {
-    let template = out.template.as_ref().ok_or(Cause::WrongMode)?;
+/// Makes `packet` one that its card turns into ESP on its way out.
+fn address_to_card(
+    carded: &Carded,
+    template: Option<&Template>,
+    mode: &Mode,
+    (packet, ip): (&mut Packet, &Ip),
+    ident: u16,
+) -> Result<(), Cause> {
+    if let Some(template) = template {
+        let front = template.bare_len();
+        // The card makes the packet longer, and may not make it too long to say so.
+        if !template.fits(template.len() + esp::HEADER + ip.total_len + trailer_len(ip.total_len)) {
+            return Err(Cause::NoRoom);
+        }
+        packet.push(front).ok_or(Cause::NoRoom)?;
+        let next = if ip.v6 { proto::IPV6 } else { proto::IPV4 };
+        let copied = Copied { dscp_ecn: ip.dscp_ecn, dont_fragment: ip.dont_fragment };
+        template.emit_bare(packet.bytes_mut(), copied, ident, next);
+    } else {
+        if headers::addresses(packet.bytes()) != Some((mode.local(), mode.remote())) {
+            return Err(Cause::NotEndpoint);
+        }
+        let place = headers::payload(packet.bytes()).map_err(|cause| match cause {
+            Cause::OuterFragment => Cause::TransportFragment,
+            _ => Cause::Malformed,
+        })?;
+        if place.at != if ip.v6 { ipv6::HEADER } else { ipv4::HEADER } {
+            return Err(Cause::CardShape);
+        }
+        if ip.total_len + udp::HEADER + esp::HEADER + trailer_len(ip.total_len - place.at)
+            > usize::from(u16::MAX)
+        {
+            return Err(Cause::NoRoom);
+        }
+    }
+    packet.meta.sa_out = Some(carded.name.0);
+    packet.meta.port = carded.port;
+    Ok(())
+}
+
+fn tunnel(
+    key: &mut SealingKey,
+    template: &Template,
+    packet: &mut Packet,
+    ip: &Ip,
+    ident: u16,
+) -> Result<(), Cause> {
     let (front, behind) = (template.len() + esp::HEADER, trailer_len(ip.total_len));
     if !template.fits(front + ip.total_len + behind) {
         return Err(Cause::NoRoom);
@@ -74,13 +130,13 @@ fn tunnel(out: &mut Outbound, packet: &mut Packet, ip: &Ip, ident: u16) -> Resul
     append_trailer(packet, ip.total_len, if ip.v6 { proto::IPV6 } else { proto::IPV4 })?;
     packet.push(front).ok_or(Cause::NoRoom)?;
     let bytes = packet.bytes_mut();
-    out.key.seal(bytes.get_mut(template.len()..).ok_or(Cause::NoRoom)?)?;
+    key.seal(bytes.get_mut(template.len()..).ok_or(Cause::NoRoom)?)?;
     template.emit(bytes, Copied { dscp_ecn: ip.dscp_ecn, dont_fragment: ip.dont_fragment }, ident);
     Ok(())
 }
 
 fn transport(
-    out: &mut Outbound,
+    key: &mut SealingKey,
     mode: &Mode,
     encap: Option<UdpEncap>,
     packet: &mut Packet,
@@ -100,7 +156,7 @@ fn transport(
     packet.push(front).ok_or(Cause::NoRoom)?;
     let bytes = packet.bytes_mut();
     bytes.copy_within(front..front + place.at, 0);
-    out.key.seal(bytes.get_mut(place.at + udp_len..).ok_or(Cause::NoRoom)?)?;
+    key.seal(bytes.get_mut(place.at + udp_len..).ok_or(Cause::NoRoom)?)?;
     let next = if encap.is_some() { proto::UDP } else { proto::ESP };
     headers::repair(bytes, place.announced_at, next);
     if let Some(encap) = encap {

@@ -1,17 +1,16 @@
-//! ESP in software: the SAD, sealing and opening, and what there is to tell about SAs. One of the
-//! engines of [`crate::offload`], and the reference for the others.
+//! The SAD at work: sealing and opening, and what there is to tell about SAs. ESP itself is done here in software, or asked
+//! of the card that an SA is on ([`crate::offload`]).
 
 use net::flow::Parsed;
 use net::{Instant, Packet};
 
-use crate::aead::Algorithm;
+use crate::cards::Place;
 use crate::cause::{Cause, Drop, Drops};
-use crate::offload::{Caps, Engine, Event};
+use crate::offload::Event;
 use crate::open::{self, Found};
-use crate::replay::Window;
-use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
+use crate::sa::{Handle, InstallError, SaParams};
 use crate::sad::Sad;
-use crate::state::{Half, Notice, Sa};
+use crate::state::{Half, Notice, Outbound, Sa, Sealer};
 use crate::{open::Located, seal};
 
 /// The software engine.
@@ -58,8 +57,8 @@ impl Software {
                 self.drops.count(cause);
                 self.pending |= cause == Cause::Expired;
                 let sequence = match &sa.half {
-                    Half::Out(out) => Some(out.key.last()),
-                    Half::In(_) => None,
+                    Half::Out(Outbound { sealer: Sealer::Software(key), .. }) => Some(key.last()),
+                    _ => None,
                 };
                 Err(Drop { cause, handle: Some(handle), spi: Some(sa.spi), sequence })
             }
@@ -84,22 +83,47 @@ impl Software {
         })
     }
 
+    /// Finishes a packet that a card has opened under an SA: see [`crate::Ipsec::open_by_card`].
+    pub(crate) fn finish(
+        &mut self,
+        now: Instant,
+        handle: Option<Handle>,
+        packet: &mut Packet,
+    ) -> Result<(Handle, Parsed), Drop> {
+        let found = handle.and_then(|handle| Some((handle, self.sad.sa_mut(handle)?)));
+        let Some((handle, sa)) = found else {
+            return Err(self.drop_early(Drop { handle, ..Cause::UnknownHandle.into() }));
+        };
+        let mut found = Found::default();
+        let opened = open::finish(sa, now, packet, &mut found);
+        self.pending |= found.told;
+        opened.map(|parsed| (handle, parsed)).map_err(|cause| {
+            sa.drops.count(cause);
+            self.drops.count(cause);
+            Drop { cause, handle: Some(handle), spi: Some(sa.spi), sequence: None }
+        })
+    }
+
+    /// Something about an SA has changed that is to be told.
+    pub(crate) fn tell(&mut self) {
+        self.pending = true;
+    }
+
     /// Counts a drop that no SA is to blame for.
     fn drop_early(&mut self, drop: Drop) -> Drop {
         self.drops.count(drop.cause);
         drop
     }
 
-    fn install(
+    /// Installs an SA at its `place`.
+    pub(crate) fn install(
         &mut self,
         now: Instant,
         params: SaParams,
-        direction: Direction,
+        place: Place<'_>,
     ) -> Result<Handle, InstallError> {
-        if params.direction != direction {
-            return Err(InstallError::WrongDirection);
-        }
-        let sa = Sa::new(now, params)?;
+        self.sad.admit(params.direction, params.spi, params.mode.remote())?;
+        let sa = Sa::new(now, params, place)?;
         self.wake = self.wake.min(sa.wake());
         self.sad.insert(sa)
     }
@@ -136,6 +160,7 @@ impl Software {
             Some(Notice::Soft) => Some(Event::SoftLimit { handle, spi, direction }),
             Some(Notice::Hard) => Some(Event::HardLimit { handle, spi, direction }),
             Some(Notice::Exhausted) => Some(Event::SequenceExhausted { handle, spi }),
+            Some(Notice::Lost) => Some(Event::Lost { handle, spi, direction }),
             Some(Notice::Moved(remote, remote_port)) => {
                 Some(Event::PeerMoved { handle, spi, remote, remote_port })
             }
@@ -144,36 +169,9 @@ impl Software {
     }
 }
 
-impl Engine for Software {
-    fn caps(&self) -> Caps {
-        Caps {
-            algorithms: &[Algorithm::AesGcm128, Algorithm::AesGcm256, Algorithm::ChaCha20Poly1305],
-            replay_window_max: Window::MAX,
-            tunnel: true,
-            transport: true,
-            udp_encap: true,
-            esn_autonomous: true,
-            sa_max: self.sad.limit(),
-        }
-    }
-
-    fn install_rx(&mut self, now: Instant, sa: SaParams) -> Result<Handle, InstallError> {
-        self.install(now, sa, Direction::In)
-    }
-
-    fn install_tx(&mut self, now: Instant, sa: SaParams) -> Result<Handle, InstallError> {
-        self.install(now, sa, Direction::Out)
-    }
-
-    fn retire(&mut self, handle: Handle) -> Option<SaStats> {
-        self.sad.remove(handle).map(|sa| sa.stats(handle))
-    }
-
-    fn read_state(&self, handle: Handle) -> Option<SaStats> {
-        self.sad.sa(handle).map(|sa| sa.stats(handle))
-    }
-
-    fn poll(&mut self, now: Instant) -> Option<Event> {
+impl Software {
+    /// What has happened to SAs since the last call, until nothing.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Event> {
         while self.sweep.is_some() || self.pending || now >= self.wake {
             let first = self.sweep.unwrap_or_else(|| {
                 // A packet may raise it again while the sweep goes on: then there is another sweep.
@@ -196,7 +194,8 @@ impl Engine for Software {
         None
     }
 
-    fn next_wake(&self) -> Instant {
+    /// When to call [`Software::poll`] next, if nothing else happens.
+    pub(crate) fn next_wake(&self) -> Instant {
         if self.pending || self.sweep.is_some() { Instant::ZERO } else { self.wake }
     }
 }

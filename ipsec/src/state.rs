@@ -3,10 +3,12 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use net::{Duration, Instant};
+use net::{Duration, Instant, PortId};
 
 use crate::aead::{Algorithm, OpeningKey, SealingKey};
+use crate::cards::Place;
 use crate::cause::{Cause, Drops};
+use crate::offload::{Card, CardCounts, CardSa, Name, Placement, Reason};
 use crate::outer::Template;
 use crate::replay::Window;
 use crate::sa::{Direction, Handle, InstallError, Lifetimes, Mode, Outer, SaParams, SaStats, Spi, UdpEncap};
@@ -23,6 +25,7 @@ pub(crate) enum Notice {
     Hard,
     Exhausted,
     Moved(IpAddr, u16),
+    Lost,
 }
 
 /// Use of an SA, against its limits.
@@ -145,8 +148,31 @@ pub(crate) enum Half {
     In(Inbound),
 }
 
+/// An SA on a card, which has the key.
+#[derive(Debug)]
+pub(crate) struct Carded {
+    pub(crate) port: PortId,
+    pub(crate) name: Name,
+    /// Packets of the card's replay window.
+    window: u32,
+    /// What of the card's counts is in the SA's own already.
+    counted: CardCounts,
+}
+
+/// What seals: there is one, and it is never another.
+pub(crate) enum Sealer {
+    Software(SealingKey),
+    Card(Carded),
+}
+
+/// What opens.
+pub(crate) enum Opener {
+    Software(OpeningKey, Window),
+    Card(Carded),
+}
+
 pub(crate) struct Outbound {
-    pub(crate) key: SealingKey,
+    pub(crate) sealer: Sealer,
     /// The outer header of tunnel mode.
     pub(crate) template: Option<Template>,
     /// When the last keepalive was asked for.
@@ -155,8 +181,7 @@ pub(crate) struct Outbound {
 }
 
 pub(crate) struct Inbound {
-    pub(crate) key: OpeningKey,
-    pub(crate) window: Window,
+    pub(crate) opener: Opener,
     /// Where the peer was last seen, if not where it should be, and not told yet.
     pub(crate) moved: Option<(IpAddr, u16)>,
     /// The last place that was told.
@@ -177,11 +202,17 @@ pub(crate) struct Sa {
     pub(crate) half: Half,
     pub(crate) meter: Meter,
     pub(crate) drops: Drops,
+    /// Why software does it, if it does.
+    why: Option<Reason>,
+    /// Its card has failed, and whether that is still to be told.
+    pub(crate) lost: bool,
+    lost_due: bool,
 }
 
 impl Sa {
-    /// Takes the parameters and the key in them. Fails before anything is kept.
-    pub(crate) fn new(now: Instant, params: SaParams) -> Result<Self, InstallError> {
+    /// Takes the parameters, and moves the key in them to its `place`. Fails before anything is kept.
+    pub(crate) fn new(now: Instant, params: SaParams, place: Place<'_>) -> Result<Self, InstallError> {
+        let told = CardSa::of(&params);
         let SaParams { spi, mode, encap, algorithm, key, esn, .. } = params;
         if spi < Spi::MIN {
             return Err(InstallError::ReservedSpi(spi));
@@ -193,17 +224,33 @@ impl Sa {
             return Err(InstallError::MixedEnds);
         }
         let key_length = InstallError::KeyLength { algorithm, given: key.len() };
+        if key.len() != algorithm.key_len() {
+            return Err(key_length);
+        }
         let mut sequence_limit = u64::MAX;
+        let mut why = None;
+        let on_card = |(port, card): (PortId, &mut dyn Card), key| {
+            let name = card.install(&told, key).map_err(InstallError::Card)?;
+            Ok(Carded { port, name, window: told.window, counted: CardCounts::default() })
+        };
         let half = match params.direction {
             Direction::Out => {
-                let key = SealingKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
-                sequence_limit = key.limit();
                 let template = if mode.is_tunnel() {
                     Some(Template::new(&mode, encap, params.outer).ok_or(InstallError::MixedEnds)?)
                 } else {
                     None
                 };
-                Half::Out(Outbound { key, template, keepalive_sent: now, exhausted_due: false })
+                let sealer = match place {
+                    Place::Software(reason) => {
+                        why = Some(reason);
+                        let key = SealingKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
+                        sequence_limit = key.limit();
+                        Sealer::Software(key)
+                    }
+                    // The card stops it at its last sequence number, and says so.
+                    Place::Card(port, card) => Sealer::Card(on_card((port, card), key)?),
+                };
+                Half::Out(Outbound { sealer, template, keepalive_sent: now, exhausted_due: false })
             }
             Direction::In => {
                 let window = params.replay_window;
@@ -211,8 +258,15 @@ impl Sa {
                     return Err(InstallError::EsnWithoutWindow);
                 }
                 let window = Window::new(window).ok_or(InstallError::ReplayWindow(window))?;
-                let key = OpeningKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
-                Half::In(Inbound { key, window, moved: None, told: None })
+                let opener = match place {
+                    Place::Software(reason) => {
+                        why = Some(reason);
+                        let key = OpeningKey::new(algorithm, key, spi, esn).ok_or(key_length)?;
+                        Opener::Software(key, window)
+                    }
+                    Place::Card(port, card) => Opener::Card(on_card((port, card), key)?),
+                };
+                Half::In(Inbound { opener, moved: None, told: None })
             }
         };
         Ok(Self {
@@ -228,6 +282,9 @@ impl Sa {
             half,
             meter: Meter::new(now, &params.lifetime, sequence_limit),
             drops: Drops::default(),
+            why,
+            lost: false,
+            lost_due: false,
         })
     }
 
@@ -240,8 +297,11 @@ impl Sa {
 
     pub(crate) fn stats(&self, handle: Handle) -> SaStats {
         let (sequence, window) = match &self.half {
-            Half::Out(out) => (out.key.last(), 0),
-            Half::In(inbound) => (inbound.window.top(), inbound.window.size()),
+            Half::Out(Outbound { sealer: Sealer::Software(key), .. }) => (key.last(), 0),
+            Half::In(Inbound { opener: Opener::Software(_, window), .. }) => (window.top(), window.size()),
+            // The card numbers packets, and only asking it would tell more.
+            Half::Out(Outbound { sealer: Sealer::Card(_), .. }) => (self.meter.packets, 0),
+            Half::In(Inbound { opener: Opener::Card(carded), .. }) => (self.meter.packets, carded.window),
         };
         SaStats {
             handle,
@@ -262,6 +322,60 @@ impl Sa {
         }
     }
 
+    /// The SA on its card, if one does it.
+    pub(crate) fn carded(&self) -> Option<&Carded> {
+        match &self.half {
+            Half::Out(Outbound { sealer: Sealer::Card(carded), .. })
+            | Half::In(Inbound { opener: Opener::Card(carded), .. }) => Some(carded),
+            _ => None,
+        }
+    }
+
+    /// Where it is done.
+    pub(crate) fn placement(&self) -> Placement {
+        match self.carded() {
+            Some(carded) => Placement::Card(carded.port),
+            None => Placement::Software(self.why.clone().unwrap_or(Reason::Configured)),
+        }
+    }
+
+    /// It carries nothing any more: its card has failed or can't follow.
+    pub(crate) fn lose(&mut self) {
+        self.lost_due |= !self.lost;
+        self.lost = true;
+        self.meter.stop();
+    }
+
+    /// The card's hard limit was reached.
+    pub(crate) fn stop_by_card(&mut self) {
+        self.meter.expire();
+    }
+
+    /// The card's soft limit was reached.
+    pub(crate) fn raise_soft(&mut self) {
+        self.meter.raise_soft();
+    }
+
+    /// Takes over what the card has counted since the last time; the drops of it.
+    pub(crate) fn take_counts(&mut self, counts: CardCounts) -> Drops {
+        let mut new = Drops::default();
+        let (Half::Out(Outbound { sealer: Sealer::Card(carded), .. })
+        | Half::In(Inbound { opener: Opener::Card(carded), .. })) = &mut self.half
+        else {
+            return new;
+        };
+        let before = core::mem::replace(&mut carded.counted, counts);
+        for (cause, now, then) in [
+            (Cause::BadIcv, counts.bad_icv, before.bad_icv),
+            (Cause::BadPadding, counts.bad_trailer, before.bad_trailer),
+            (Cause::Replayed, counts.replayed, before.replayed),
+        ] {
+            new.add(cause, now.saturating_sub(then));
+            self.drops.add(cause, now.saturating_sub(then));
+        }
+        new
+    }
+
     /// The next thing to tell, limits of time included.
     pub(crate) fn notice(&mut self, now: Instant) -> Option<Notice> {
         self.meter.tick(now);
@@ -277,6 +391,9 @@ impl Sa {
                     return Some(Notice::Moved(addr, port));
                 }
             }
+        }
+        if core::mem::take(&mut self.lost_due) {
+            return Some(Notice::Lost);
         }
         if core::mem::take(&mut self.meter.hard_due) {
             return Some(Notice::Hard);
@@ -308,7 +425,12 @@ impl Sa {
         }
         self.mode.set_remote(remote);
         if let Some(encap) = &mut self.encap {
+            let other = encap.remote_port != remote_port;
             encap.remote_port = remote_port;
+            if other && matches!(self.half, Half::Out(Outbound { sealer: Sealer::Card(_), .. })) {
+                // The ports are in the card, which can't change them.
+                self.lose();
+            }
         }
         match &mut self.half {
             Half::Out(out) if self.mode.is_tunnel() => {

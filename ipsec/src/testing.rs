@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use net::{Instant, Packet};
 
 use crate::aead::Aead;
-use crate::state::Half;
+use crate::state::{Half, Opener, Sealer};
 use crate::*;
 
 pub(crate) const NOW: Instant = Instant::from_secs(1000);
@@ -159,10 +159,12 @@ impl Pair {
     /// Puts both SAs where the next sequence number is `sequence`.
     pub(crate) fn skip_to(&mut self, sequence: u64) {
         if let Some(Half::Out(out)) = self.a.engine.sad.sa_mut(self.out).map(|sa| &mut sa.half) {
-            out.key.skip_to(sequence - 1);
+            let Sealer::Software(key) = &mut out.sealer else { panic!("not in software") };
+            key.skip_to(sequence - 1);
         }
         if let Some(Half::In(inbound)) = self.b.engine.sad.sa_mut(self.inbound).map(|sa| &mut sa.half) {
-            inbound.window.commit(sequence - 1);
+            let Opener::Software(_, window) = &mut inbound.opener else { panic!("not in software") };
+            window.commit(sequence - 1);
         }
     }
 

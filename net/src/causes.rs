@@ -47,6 +47,12 @@ macro_rules! causes {
                 cause
             }
 
+            /// Counts `cause` as often as `times` says.
+            pub fn add(&mut self, cause: $Cause, times: u64) {
+                let count = &mut self.0[cause as usize];
+                *count = count.saturating_add(times);
+            }
+
             /// The causes that have occurred, each with its count.
             pub fn iter(&self) -> impl Iterator<Item = ($Cause, u64)> + '_ {
                 $Cause::ALL.iter().map(|&cause| (cause, self.of(cause))).filter(|&(_, n)| n != 0)

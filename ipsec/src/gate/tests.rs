@@ -1,5 +1,5 @@
 use super::*;
-use crate::sa::{Limits, Mode, Spi, UdpEncap, Unsupported};
+use crate::sa::{Limits, Mode, Spi, UdpEncap};
 use crate::testing::*;
 use crate::{Algorithm, Key};
 use alloc::vec;
@@ -103,8 +103,6 @@ fn what_is_refused_at_installation() {
     assert!(install(Direction::Out, 256).is_ok(), "the other direction has SPIs of its own");
     assert_eq!(install(Direction::Out, 256), Err(InstallError::DuplicateSpi(Spi(256))));
     assert_eq!(install(Direction::In, 257), Err(InstallError::Full { limit: 2 }));
-    // The word that devices use to refuse.
-    assert_ne!(InstallError::Unsupported(Unsupported::UdpEncap), InstallError::NoSelectors);
 }
 
 #[test]
