@@ -24,6 +24,10 @@ net::causes! {
     Keepalive = "keepalive",
     /// Larger than fits through the tunnel; the sender was told where the rules allow it.
     TooBigForTunnel = "too_big_for_tunnel",
+    /// Larger than fits, and of an SA that a card does, which makes ESP of whole packets only.
+    TooBigForCard = "too_big_for_card",
+    /// The route to the peer leads by another port than that of the card that does the SA.
+    OtherPort = "other_port",
     /// The packet was changed so that it is no IP packet any more. A defect of this program.
     Unparsable = "unparsable",
 }

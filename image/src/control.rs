@@ -14,7 +14,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use ike_lite::Command;
-use ipsec::Direction;
+use ipsec::{Direction, Placement};
 use log::LevelFilter;
 use net::{Instant, NicStats};
 
@@ -86,7 +86,8 @@ pub struct MachineStatus {
 
 impl Gateway {
     /// The answer to `s`.
-    pub fn report(&self, now: Instant, machine: &MachineStatus) -> Vec<String> {
+    pub fn report(&mut self, now: Instant, machine: &MachineStatus) -> Vec<String> {
+        self.ipsec.refresh();
         let mut lines = Vec::new();
         lines.push(format!(
             "status: name={} up_ms={} ike_sas={} child_sas={} buffers_free={} memory={} sleeps={} awake={}",
@@ -118,7 +119,7 @@ impl Gateway {
         for sa in self.ipsec.sas() {
             let rule = self.rules.iter().find(|rule| rule.id == sa.policy);
             lines.push(format!(
-                "sa: way={} spi={} policy={} algorithm={} packets={} bytes={} sequence={} dropped={} expired={}",
+                "sa: way={} spi={} policy={} algorithm={} packets={} bytes={} sequence={} dropped={} expired={} {}",
                 if sa.direction == Direction::In { "in" } else { "out" },
                 sa.spi,
                 rule.map_or("?", |rule| &rule.name),
@@ -128,6 +129,11 @@ impl Gateway {
                 sa.sequence,
                 sa.drops.total(),
                 sa.expired,
+                match self.ipsec.placement(sa.handle) {
+                    Some(Placement::Card(port)) => format!("engine=card port={}", self.port_name(port)),
+                    Some(Placement::Software(reason)) => format!("engine=software why=\"{reason}\""),
+                    None => String::new(),
+                },
             ));
         }
         let net = self.stack.counters().iter().map(|(cause, n)| ("net", cause.name(), n));

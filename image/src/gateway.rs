@@ -29,6 +29,8 @@ pub struct Traffic {
 pub(crate) struct Port {
     pub(crate) name: String,
     pub(crate) side: Side,
+    /// Its card does ESP.
+    pub(crate) esp: bool,
     pub(crate) rx: Traffic,
     pub(crate) tx: Traffic,
 }
@@ -70,6 +72,8 @@ pub struct Gateway {
     /// Identification of the last IPv4 packet of our own.
     pub(crate) ident: u16,
     pub(crate) slots: Slots,
+    /// Some port's card does ESP.
+    pub(crate) by_card: bool,
     /// Child SAs by their inbound SPI.
     pub(crate) pairs: BTreeMap<u32, Pair>,
     /// Authenticated IKE SAs and their connections.
@@ -86,9 +90,11 @@ pub struct Gateway {
 impl Gateway {
     /// Takes an Ethernet frame that came in by `port`.
     pub fn handle_frame(&mut self, now: Instant, port: PortId, mut frame: Packet) {
-        // No device of this build decrypts: nothing may claim to have come out of an SA.
-        frame.meta = Meta { port, checksum_ok: frame.meta.checksum_ok, ..Meta::default() };
+        let Meta { checksum_ok, sa_in, .. } = frame.meta;
+        frame.meta = Meta { port, checksum_ok, ..Meta::default() };
         if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
+            // Only a card that does ESP may claim that something has come out of an SA.
+            frame.meta.sa_in = sa_in.filter(|_| port.esp);
             port.rx.frames += 1;
             port.rx.bytes += frame.len() as u64;
         }
@@ -110,6 +116,14 @@ impl Gateway {
     pub fn take_tx(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
         let before = burst.len();
         self.stack.take_tx(port, burst);
+        if self.by_card {
+            // Another card has another SA by that name.
+            let astray = |frame: &Packet| frame.meta.sa_out.is_some() && frame.meta.port != port;
+            while let Some(at) = (before..burst.len()).find(|&at| burst.get(at).is_some_and(astray)) {
+                burst.remove(at);
+                self.counters.count(crate::Cause::OtherPort);
+            }
+        }
         let new = burst.get(before..).unwrap_or_default();
         if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
             port.tx.frames += new.len() as u64;

@@ -5,6 +5,8 @@
 //! give it received frames ([`Gateway::handle_frame`], [`Gateway::handle_burst`]), run its timers
 //! ([`Gateway::poll`]), and fetch what it sends ([`Gateway::take_tx`]).
 //!
+//! A port's card may do ESP for SAs ([`card`]): it opens before `Stack::receive`, and seals behind `Stack::send`.
+//!
 //! ```text
 //!            outside                                                            inside
 //!  frame ─► Stack::receive ─► ours? ─ yes ─► ESP ─► Ipsec::open ──┐
@@ -18,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod card;
 pub mod cause;
 pub mod config;
 pub mod control;

@@ -3,13 +3,17 @@
 //! response leaves, the outbound one carries traffic when IKE says so, the old pair stays until IKE removes it.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use ike_lite::{ChildSa, Command, Datagram, Event as IkeEvent, KeyLog, Output};
 use ipsec::wire::{KEEPALIVE, NON_ESP_MARKER};
-use ipsec::{Direction, Handle, InstallError, Key, PolicyId, SaParams, Selector, Spi, UdpEncap};
-use net::{Instant, Local, Packet, Parsed};
+use ipsec::{
+    Direction, Handle, InstallError, Key, Placement, PolicyId, Reason, SaParams, Selector, Spi, UdpEncap,
+    Wish,
+};
+use net::{Instant, Local, Packet, Parsed, PortId};
 
+use crate::config::Protection;
 use crate::gateway::Gateway;
 use crate::pipeline::NAT_PORT;
 use crate::setup;
@@ -41,6 +45,9 @@ impl core::fmt::Display for Refused {
             Self::NoChild => write!(f, "the configuration has no such child"),
             Self::NoSelectors => write!(f, "the traffic selectors cover no packet"),
             Self::Key => write!(f, "the key is longer than any algorithm's"),
+            Self::Install(direction, InstallError::Card(reason)) => {
+                write!(f, "{direction:?}: not on a card: {reason}")
+            }
             Self::Install(direction, error) => write!(f, "{direction:?}: {error:?}"),
         }
     }
@@ -150,6 +157,7 @@ impl Gateway {
             .encap
             .map(|encap| UdpEncap { local_port: encap.local.port(), remote_port: encap.remote.port() });
         let keepalive = child.encap.is_some_and(|encap| encap.keepalive);
+        let wish = self.wish(&protection, child.remote);
         let mut install = |direction, spi: u32, key: &[u8], selectors: Vec<Selector>| {
             let key = Key::new(key).ok_or(Refused::Key)?;
             let algorithm = setup::algorithm(child.algorithm);
@@ -160,6 +168,7 @@ impl Gateway {
                 replay_window: protection.replay_window,
                 lifetime: setup::lifetimes(&child.lifetimes),
                 outer: setup::outer(&protection),
+                wish,
                 ..SaParams::new(direction, Spi(spi), mode, (algorithm, key), (policy, selectors))
             };
             self.ipsec.install(now, params).map_err(|error| Refused::Install(direction, error))
@@ -175,10 +184,16 @@ impl Gateway {
         };
         let spi = Some(child.spi_in.0);
         let tunnel = mode.is_tunnel();
-        self.slots.insert(Slot::new(inbound, spi, child.remote, tunnel));
+        let by_card = |handle| matches!(self.ipsec.placement(handle), Some(Placement::Card(_)));
+        let (opens, seals) = (by_card(inbound), by_card(outbound));
+        self.slots.insert(Slot { by_card: opens, ..Slot::new(inbound, spi, child.remote, tunnel) });
         let ports = encap.map(|encap| (encap.local_port, encap.remote_port));
         let sends = Sends { spi: child.spi_out.0, local: child.local, ports, cut_inside: whole };
-        self.slots.insert(Slot { sends: Some(sends), ..Slot::new(outbound, spi, child.remote, tunnel) });
+        self.slots.insert(Slot {
+            sends: Some(sends),
+            by_card: seals,
+            ..Slot::new(outbound, spi, child.remote, tunnel)
+        });
         Ok(Pair { policy, inbound, outbound })
     }
 
@@ -220,9 +235,36 @@ impl Gateway {
                     log::info!("SA {spi}: the peer is at {remote} port {remote_port} now");
                     self.move_peer(handle, SocketAddr::new(remote, remote_port));
                 }
-                Event::EsnHalf { .. } => {}
-                Event::Dead => log::error!("the ESP engine has failed"),
+                Event::Lost { handle, spi, direction } => match self.ike_spi(handle) {
+                    // New keys, by whatever can do it now.
+                    Some(spi) => self.command(now, Command::SoftLimit { spi }),
+                    None => log::error!(
+                        "SA {spi} {direction:?} is lost with its card; static keys are not used again"
+                    ),
+                },
+                Event::CardUp { port } => self.return_to_card(now, port),
             }
+        }
+    }
+
+    /// What the configuration wants of cards for an SA with `remote`: the one of the port that leads there, unless it is
+    /// pinned to one.
+    pub(crate) fn wish(&self, protection: &Protection, remote: IpAddr) -> Wish {
+        let pinned = protection.hw_interface.and_then(|port| u8::try_from(port).ok()).map(PortId);
+        let port = pinned.or_else(|| self.stack.egress(remote).map(|egress| egress.port));
+        Wish { hardware: protection.hw_offload, port }
+    }
+
+    /// Has children renewed that software does because the card of `port` was down.
+    fn return_to_card(&mut self, now: Instant, port: PortId) {
+        let down = Some(Placement::Software(Reason::Down(port)));
+        let away = |pair: &Pair| {
+            [pair.inbound, pair.outbound].into_iter().any(|handle| self.ipsec.placement(handle) == down)
+        };
+        let children: Vec<u32> =
+            self.pairs.iter().filter(|(_, pair)| away(pair)).map(|(&spi, _)| spi).collect();
+        for spi in children {
+            self.command(now, Command::SoftLimit { spi: ike_lite::Spi(spi) });
         }
     }
 

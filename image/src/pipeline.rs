@@ -10,8 +10,9 @@
 //! Fail closed: a packet leaves by an outside port only by way of `cross`, which sends in the clear only on
 //! `Outbound::Bypass`. The sole exceptions are ESP itself, IKE, NAT keepalives (`own`), ARP and ND (`net`).
 
+use ipsec::offload::Name;
 use ipsec::wire::Encapsulated;
-use ipsec::{Handle, Outbound};
+use ipsec::{Handle, Opened, Outbound};
 use net::ip::{ipv6, proto, udp};
 use net::{Flow, Instant, Local, Packet, Parsed, Ports, Reassembled, Unreachable};
 
@@ -37,7 +38,9 @@ pub(crate) enum Origin {
 impl Gateway {
     /// Takes a sound IP packet off the wire.
     pub(crate) fn input(&mut self, now: Instant, packet: Packet, parsed: Parsed) {
-        if self.stack.is_local(parsed.flow.dst) {
+        if let Some(name) = packet.meta.sa_in {
+            self.opened_by_card(now, packet, Name(name));
+        } else if self.stack.is_local(parsed.flow.dst) {
             if let Some((packet, parsed)) = self.whole(now, packet, parsed) {
                 self.input_local(now, packet, parsed);
             }
@@ -129,6 +132,18 @@ impl Gateway {
         }
         self.watch(now, Point::BeforeOpen, &packet);
         let Ok(opened) = self.ipsec.open(now, &mut packet) else { return };
+        self.opened(now, packet, opened);
+    }
+
+    /// Takes a packet that a card has opened under the SA that it calls `name`.
+    fn opened_by_card(&mut self, now: Instant, mut packet: Packet, name: Name) {
+        let port = packet.meta.port;
+        let Ok(opened) = self.ipsec.open_by_card(now, (port, name), &mut packet) else { return };
+        self.opened(now, packet, opened);
+    }
+
+    /// Sends what came out of an SA on its way.
+    fn opened(&mut self, now: Instant, mut packet: Packet, opened: Opened) {
         packet.meta.sa_in = Some(opened.handle.bits());
         // That the outer packet came in pieces says nothing about the inner one.
         packet.meta.fragment_size = None;
@@ -258,14 +273,15 @@ impl Gateway {
 
     /// Seals a packet, after cutting it to what fits (RFC 4301, section 8.2).
     fn protect(&mut self, now: Instant, packet: Packet, parsed: &Parsed, origin: Origin, handle: Handle) {
-        let (limit, cut_inside) = self.limit(now, handle);
+        let (limit, cut_inside, by_card) = self.limit(now, handle);
         let may_cut = !parsed.dont_fragment || packet.meta.fragment_size.is_some();
         // In transport mode, and where the peer compares ports, whole datagrams are protected and the
         // outer packet is cut (RFC 4303, section 3.3.4; RFC 4301, section 7).
-        if packet.len() <= usize::from(limit) || (!cut_inside && (may_cut || origin == Origin::Own)) {
+        let cut_outside = !cut_inside && !by_card && (may_cut || origin == Origin::Own);
+        if packet.len() <= usize::from(limit) || cut_outside {
             return self.seal(now, packet, handle);
         }
-        if may_cut {
+        if may_cut && cut_inside {
             let mut pieces = alloc::vec::Vec::new();
             if self.stack.fragment(packet, limit, &mut |piece| pieces.push(piece)).is_ok() {
                 for piece in pieces {
@@ -276,10 +292,10 @@ impl Gateway {
         }
         // IPv6 has no path below 1280: such packets go through the tunnel in pieces of the outer packet.
         let least = ipv6::MIN_MTU;
-        if parsed.flow.dst.is_ipv6() && packet.len() <= usize::from(least) {
+        if parsed.flow.dst.is_ipv6() && packet.len() <= usize::from(least) && !by_card {
             return self.seal_to_be_cut(now, packet, handle);
         }
-        self.count(Cause::TooBigForTunnel);
+        self.count(if by_card { Cause::TooBigForCard } else { Cause::TooBigForTunnel });
         let told = if parsed.flow.dst.is_ipv6() { limit.max(least) } else { limit };
         if origin == Origin::Forwarded
             && let Some(error) = self.stack.too_big(now, &packet, told)
@@ -288,15 +304,16 @@ impl Gateway {
         }
     }
 
-    /// The largest packet that fits through an SA, and whether larger ones are to be cut before.
+    /// The largest packet that fits through an SA, whether larger ones are to be cut before, and whether a card does it.
     #[inline]
-    fn limit(&mut self, now: Instant, handle: Handle) -> (u16, bool) {
-        let Some(slot) = self.slots.of(handle) else { return (0, false) };
+    fn limit(&mut self, now: Instant, handle: Handle) -> (u16, bool, bool) {
+        let Some(slot) = self.slots.of(handle) else { return (0, false, false) };
         if now >= slot.limit_until {
             slot.limit = self.ipsec.max_inner(handle, self.stack.path_mtu(slot.remote));
             slot.limit_until = now + LIMIT_AGE;
         }
-        (slot.limit, slot.tunnel && slot.sends.is_some_and(|sends| sends.cut_inside))
+        let cut_inside = slot.tunnel && slot.sends.is_some_and(|sends| sends.cut_inside);
+        (slot.limit, cut_inside, slot.by_card)
     }
 
     fn seal(&mut self, now: Instant, packet: Packet, handle: Handle) {

@@ -5,6 +5,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use ike_lite::{Endpoint, EspAlgorithm, TrafficSelector};
+use ipsec::offload::{Card, Hardware};
 use ipsec::{
     AddressRange, Algorithm, Df, Dscp, Ecn, InstallError, Ipsec, Key, Mode, Negotiated, Outer, Policy,
     SaParams, Selector, Spi, UdpEncap,
@@ -47,6 +48,11 @@ pub enum SetupError {
         /// Why.
         error: InstallError,
     },
+    /// `hw_offload = "packet"`, and no port that could be meant has a card that does ESP.
+    NoCard {
+        /// Name of the policy.
+        name: String,
+    },
     /// The selectors of a policy cover nothing.
     EmptyPolicy {
         /// Its name.
@@ -59,7 +65,16 @@ impl fmt::Display for SetupError {
         match self {
             Self::Devices { ports, devices } => write!(f, "{ports} ports and {devices} devices"),
             Self::Ike(error) => write!(f, "IKE: {error}"),
-            Self::Sa { spi, error } => write!(f, "SA {spi:08x}: {error:?}"),
+            Self::Sa { spi, error } => match error {
+                InstallError::Card(reason) => write!(f, "SA {spi:08x}: not on a card: {reason}"),
+                error => write!(f, "SA {spi:08x}: {error:?}"),
+            },
+            Self::NoCard { name } => {
+                write!(
+                    f,
+                    "policy \"{name}\": hw_offload = \"packet\", but no card that does ESP is there for it"
+                )
+            }
             Self::EmptyPolicy { name } => write!(f, "policy \"{name}\" covers no packet"),
         }
     }
@@ -77,6 +92,21 @@ impl Gateway {
         config: Config,
         devices: &[PortDevice],
         pool: Pool,
+        rng: Box<dyn CryptoRng>,
+        now: Instant,
+    ) -> Result<Self, SetupError> {
+        Self::with_cards(config, devices, Vec::new(), pool, rng, now)
+    }
+
+    /// As [`Gateway::new`]; `cards` do ESP for SAs whose packets pass their ports.
+    ///
+    /// # Errors
+    /// As [`Gateway::new`], and when the configuration insists on a card where there is none.
+    pub fn with_cards(
+        config: Config,
+        devices: &[PortDevice],
+        cards: Vec<(PortId, Box<dyn Card>)>,
+        pool: Pool,
         mut rng: Box<dyn CryptoRng>,
         now: Instant,
     ) -> Result<Self, SetupError> {
@@ -86,6 +116,10 @@ impl Gateway {
         let own = config.ports.iter().flat_map(|port| &port.addresses).map(|prefix| prefix.addr()).collect();
         let stack = Stack::new(stack_config(&config, devices, rng.next_u64()), pool.clone());
         let mut ipsec = Ipsec::new(config.gateway.sas);
+        let esp: Vec<PortId> = cards.iter().map(|(port, _)| *port).collect();
+        for (port, card) in cards {
+            ipsec.attach(port, card);
+        }
         let mut rules = Vec::new();
         let mut children = Vec::new();
         for policy in &config.policies {
@@ -101,6 +135,13 @@ impl Gateway {
                 && let (Some(spec), Some(protection)) =
                     (conn.ike.children.get(child), conn.children.get(child))
             {
+                let on_card = match protection.hw_interface {
+                    Some(pinned) => esp.iter().any(|port| usize::from(port.0) == pinned),
+                    None => !esp.is_empty(),
+                };
+                if protection.hw_offload == Hardware::Packet && !on_card {
+                    return Err(SetupError::NoCard { name: policy.name.clone() });
+                }
                 children.push(ChildRule {
                     connection: conn.ike.name.clone(),
                     child: spec.name.clone(),
@@ -110,16 +151,18 @@ impl Gateway {
             }
         }
         let ike = endpoint(&config, &mut *rng)?;
-        let port = |port: &config::Port| Port {
+        let port = |(id, port): (u8, &config::Port)| Port {
             name: port.name.clone(),
             side: port.side,
+            esp: esp.contains(&PortId(id)),
             rx: Default::default(),
             tx: Default::default(),
         };
         let mut gateway = Self {
             name: config.gateway.name.clone(),
             keylog: config.gateway.keylog,
-            ports: config.ports.iter().map(port).collect(),
+            ports: (0..).zip(&config.ports).map(port).collect(),
+            by_card: !esp.is_empty(),
             rules,
             children,
             stack,
@@ -170,10 +213,12 @@ impl Gateway {
             replay_window: sa.protection.replay_window,
             lifetime: lifetimes(&sa.lifetimes),
             outer: outer(&sa.protection),
+            wish: self.wish(&sa.protection, sa.remote),
             ..SaParams::new(direction, Spi(sa.spi), mode, (algorithm, key), (policy, selectors))
         };
         let handle = self.ipsec.install(now, params)?;
         let mut slot = Slot::new(handle, None, sa.remote, mode.is_tunnel());
+        slot.by_card = matches!(self.ipsec.placement(handle), Some(ipsec::Placement::Card(_)));
         if direction == ipsec::Direction::Out {
             slot.sends = Some(Sends { spi: sa.spi, local: sa.local, ports: sa.encap, cut_inside });
             self.ipsec.activate_outbound(policy, handle);

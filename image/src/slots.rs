@@ -35,6 +35,8 @@ pub(crate) struct Slot {
     /// The peer's outer address.
     pub(crate) remote: IpAddr,
     pub(crate) tunnel: bool,
+    /// A card does it.
+    pub(crate) by_card: bool,
     /// Present on outbound SAs.
     pub(crate) sends: Option<Sends>,
     /// Largest inner packet; valid until `limit_until`.
@@ -51,6 +53,7 @@ impl Slot {
             ike_spi,
             remote,
             tunnel,
+            by_card: false,
             sends: None,
             limit: 0,
             limit_until: Instant::ZERO,

@@ -2,14 +2,15 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use ipsec::{Action, Direction};
-use net::Instant;
+use ipsec::{Action, Direction, Handle, Placement};
+use net::{Instant, PortId};
 
 use crate::gateway::Gateway;
 
 impl Gateway {
     /// The state as a table of lines: ports, policies, SAs, and every drop cause that has occurred.
-    pub fn status(&self, now: Instant) -> Vec<String> {
+    pub fn status(&mut self, now: Instant) -> Vec<String> {
+        self.ipsec.refresh();
         let up = now.since(self.started).as_secs();
         let mut lines = Vec::new();
         lines.push(format!(
@@ -54,7 +55,7 @@ impl Gateway {
                 sa.encap.map(|e| format!(" udp {}-{}", e.local_port, e.remote_port)).unwrap_or_default();
             let name = self.rules.iter().find(|rule| rule.id == sa.policy).map_or("?", |rule| &rule.name);
             lines.push(format!(
-                "  sa {way} {} {name} {} {}{encap} {} seq {} packets {} bytes {} drops {} software age {} s{}",
+                "  sa {way} {} {name} {} {}{encap} {} seq {} packets {} bytes {} drops {} {} age {} s{}",
                 sa.spi,
                 if sa.mode.is_tunnel() { "tunnel" } else { "transport" },
                 sa.mode.remote(),
@@ -63,6 +64,7 @@ impl Gateway {
                 sa.packets,
                 sa.bytes,
                 sa.drops.total(),
+                self.engine(sa.handle),
                 now.since(sa.installed).as_secs(),
                 if sa.expired { " expired" } else { "" },
             ));
@@ -76,5 +78,18 @@ impl Gateway {
             lines.push(format!("  drops {}", cells.join("  ")));
         }
         lines
+    }
+
+    /// Where an SA is done, and why it is not on a card.
+    fn engine(&self, handle: Handle) -> String {
+        match self.ipsec.placement(handle) {
+            Some(Placement::Card(port)) => format!("card {}", self.port_name(port)),
+            Some(Placement::Software(reason)) => format!("software ({reason})"),
+            None => String::new(),
+        }
+    }
+
+    pub(crate) fn port_name(&self, port: PortId) -> &str {
+        self.ports.get(usize::from(port.0)).map_or("?", |port| &port.name)
     }
 }

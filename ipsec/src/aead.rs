@@ -75,6 +75,16 @@ impl Key {
         Some(Self { bytes, len: material.len() })
     }
 
+    /// Hands the cipher's key and the salt to `take`, for an engine that is not this crate's; the key is wiped then. An empty
+    /// key and salt if there are not even bytes for the salt.
+    pub fn consume<R>(self, take: impl FnOnce(&[u8], [u8; SALT]) -> R) -> R {
+        let material = self.bytes.get(..self.len).unwrap_or_default();
+        match material.split_last_chunk::<SALT>() {
+            Some((key, salt)) => take(key, *salt),
+            None => take(&[], [0; SALT]),
+        }
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len

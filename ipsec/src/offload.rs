@@ -10,7 +10,7 @@
 //! it out. The outer header of tunnel mode is ours in both engines, so that DSCP, ECN, DF and the next hop are those of each
 //! packet, and tunnels pass NATs. To the card such a packet is one with protocol 4 or 41.
 
-use alloc::rc::Rc;
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -61,7 +61,7 @@ pub enum Reason {
     /// The card is down.
     Down(PortId),
     /// The card's own words.
-    Card(Rc<str>),
+    Card(Arc<str>),
 }
 
 impl fmt::Display for Reason {

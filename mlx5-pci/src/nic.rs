@@ -274,6 +274,7 @@ impl<F: Function> Nic for Mlx5<F> {
     }
 
     fn offloads(&self) -> Offloads {
-        self.queues.as_ref().map_or(Offloads::NONE, Queues::offloads)
+        let esp = self.ipsec.is_some();
+        self.queues.as_ref().map_or(Offloads::NONE, |queues| Offloads { esp, ..queues.offloads() })
     }
 }

@@ -153,6 +153,7 @@ impl<F: Function> Queues<F> {
             transport: self.abilities.checksums,
             segment: self.abilities.max_lso,
             vlan: self.abilities.vlan,
+            esp: false,
         }
     }
 

@@ -23,11 +23,13 @@ pub struct Offloads {
     pub segment: usize,
     /// It inserts 802.1Q tags.
     pub vlan: bool,
+    /// It protects packets that name an outbound SA, and sends no other packet of such.
+    pub esp: bool,
 }
 
 impl Offloads {
     /// Nothing.
-    pub const NONE: Self = Self { header: false, transport: false, segment: 0, vlan: false };
+    pub const NONE: Self = Self { header: false, transport: false, segment: 0, vlan: false, esp: false };
 }
 
 /// Where the headers of a TCP or UDP frame are, in bytes from the start.

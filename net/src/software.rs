@@ -62,6 +62,11 @@ impl<N: Nic> Complete<N> {
 
     /// Takes one packet: it becomes a frame that waits, or is about to be cut.
     fn take(&mut self, mut packet: Packet, can: Offloads) {
+        if packet.meta.sa_out.is_some() && !can.esp {
+            // Software has no key of it, and in clear it must not leave.
+            self.drops += 1;
+            return;
+        }
         if let Some(mss) = packet.meta.segment {
             let Some(headers) = Headers::parse(packet.bytes()).filter(|headers| headers.proto == proto::TCP)
             else {
@@ -215,7 +220,8 @@ impl<N: Nic> Nic for Complete<N> {
     }
 
     fn offloads(&self) -> Offloads {
-        Offloads { header: true, transport: true, segment: usize::MAX, vlan: true }
+        let esp = self.nic.offloads().esp;
+        Offloads { header: true, transport: true, segment: usize::MAX, vlan: true, esp }
     }
 }
 
@@ -225,6 +231,7 @@ fn is_plain(packet: &Packet, can: Offloads) -> bool {
     let meta = &packet.meta;
     (meta.fill == Fill::NONE || (can.header && can.transport))
         && meta.vlan.is_none_or(|_| can.vlan)
+        && meta.sa_out.is_none_or(|_| can.esp)
         && meta.segment.is_none_or(|_| packet.len() <= can.segment)
 }
 

@@ -45,6 +45,7 @@ pub(super) const CHILD_KEYS: &[&str] = &[
     "life_packets",
     "replay_window",
     "hw_offload",
+    "hw_interface",
     "copy_df",
     "copy_dscp",
     "copy_ecn",
@@ -137,7 +138,7 @@ fn connection(
     let mut protections = Vec::new();
     let children = table.required("children", "[connections.NAME.children.NAME]")?.names()?;
     for (name, item) in children.named() {
-        let (child, protection) = child(name, &item)?;
+        let (child, protection) = child(name, &item, ports)?;
         ike.children.push(child);
         protections.push(protection);
     }
@@ -213,7 +214,7 @@ fn proposals<P: FromStr<Err = ProposalError>>(item: &Item<'_>) -> Result<Vec<P>,
     Ok(proposals)
 }
 
-fn child(name: &str, item: &Item<'_>) -> Result<(Child, Protection), Error> {
+fn child(name: &str, item: &Item<'_>, ports: &[Port]) -> Result<(Child, Protection), Error> {
     let table = item.table(CHILD_KEYS)?;
     let mut child = Child::new(name);
     if let Some(item) = table.optional("mode") {
@@ -257,7 +258,7 @@ fn child(name: &str, item: &Item<'_>) -> Result<(Child, Protection), Error> {
     }
     child.lifetimes = lifetimes(&table, Some(Duration::from_secs(3_600)))?;
     let esn = child.esp_proposals.iter().any(|proposal| proposal.esn.contains(&true));
-    let protection = protection(&table, esn)?;
+    let protection = protection(&table, esn, ports)?;
     Ok((child, protection))
 }
 

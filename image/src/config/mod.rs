@@ -22,6 +22,7 @@ use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use ipsec::Hardware;
 use log::LevelFilter;
 use net::prefix::Prefix;
 use net::wire::EthernetAddress;
@@ -145,6 +146,10 @@ pub struct Protection {
     pub copy_dscp: CopyDscp,
     /// Whether ECN is carried over both ways (tunnel mode, RFC 6040).
     pub copy_ecn: bool,
+    /// Whether a card is to do its ESP.
+    pub hw_offload: Hardware,
+    /// Index of the port whose card does it; `None`: the one that leads to the peer.
+    pub hw_interface: Option<usize>,
 }
 
 /// swanctl's `copy_dscp`, as far as it goes: the inner header keeps its DSCP on the way in.

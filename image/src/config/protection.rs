@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use ike_lite::{Lifetime, Lifetimes};
+use ipsec::Hardware;
 
 use super::connections::unsupported;
-use super::document::{Item, Table};
+use super::document::{Item, Table, quoted};
 use super::error::{Error, Mistake};
-use super::{CopyDscp, Protection, units};
+use super::{CopyDscp, Port, Protection, units};
 
 /// Smallest and largest window that the data path has, in packets.
 const WINDOW: core::ops::RangeInclusive<u64> = 32..=4096;
@@ -15,14 +16,25 @@ const WINDOW: core::ops::RangeInclusive<u64> = 32..=4096;
 const DSCP: &[(&str, Option<CopyDscp>)] =
     &[("out", Some(CopyDscp::Out)), ("in", None), ("yes", None), ("no", Some(CopyDscp::No))];
 
+/// swanctl's words, but for "crypto", which leaves the headers to software, and "yes", which means the same.
+const HARDWARE: &[(&str, Hardware)] =
+    &[("auto", Hardware::Auto), ("packet", Hardware::Packet), ("no", Hardware::No)];
+
 impl Default for Protection {
     /// strongSwan's, with the window of its userland ESP rather than the kernel's 32.
     fn default() -> Self {
-        Self { replay_window: 128, copy_df: true, copy_dscp: CopyDscp::Out, copy_ecn: true }
+        Self {
+            replay_window: 128,
+            copy_df: true,
+            copy_dscp: CopyDscp::Out,
+            copy_ecn: true,
+            hw_offload: Hardware::Auto,
+            hw_interface: None,
+        }
     }
 }
 
-pub(super) fn protection(table: &Table<'_>, esn: bool) -> Result<Protection, Error> {
+pub(super) fn protection(table: &Table<'_>, esn: bool, ports: &[Port]) -> Result<Protection, Error> {
     let mut protection = Protection::default();
     if let Some(item) = table.optional("replay_window") {
         const ACCEPTED: &str = "0, 32 to 4096";
@@ -38,10 +50,23 @@ pub(super) fn protection(table: &Table<'_>, esn: bool) -> Result<Protection, Err
         }
         protection.replay_window = u32::try_from(window).unwrap_or(0);
     }
-    if let Some(item) = table.optional("hw_offload")
-        && item.one_of(&[("auto", false), ("packet", true), ("no", false)])?
-    {
-        return Err(unsupported(&item, "no card in this build", "\"auto\", \"no\""));
+    if let Some(item) = table.optional("hw_offload") {
+        protection.hw_offload = item.one_of(HARDWARE)?;
+    }
+    if let Some(item) = table.optional("hw_interface") {
+        const ANY: &str = "auto";
+        let names = quoted(core::iter::once(ANY).chain(ports.iter().map(|port| port.name.as_str())));
+        let name = item.text(&names)?;
+        if name != ANY {
+            let unknown = Mistake::Unknown { noun: "port", found: name.into() };
+            let port = ports.iter().position(|port| port.name == name);
+            protection.hw_interface = Some(port.ok_or_else(|| item.mistake(unknown, &names))?);
+        }
+        if protection.hw_interface.is_some() && protection.hw_offload == Hardware::No {
+            let why = "hw_offload is \"no\"";
+            let conflict = Mistake::Conflict { found: item.shown(), why };
+            return Err(item.mistake(conflict, "hw_interface with hw_offload \"auto\" or \"packet\""));
+        }
     }
     if let Some(item) = table.optional("copy_df") {
         protection.copy_df = item.flag()?;

@@ -37,6 +37,7 @@ pub(super) const SA_KEYS: &[&str] = &[
     "life_packets",
     "replay_window",
     "hw_offload",
+    "hw_interface",
     "copy_df",
     "copy_dscp",
     "copy_ecn",
@@ -316,7 +317,7 @@ fn sa<'a>(
         algorithm,
         esn,
         key: Secret(octets),
-        protection: protection(&table, esn)?,
+        protection: protection(&table, esn, ports)?,
         lifetimes: lifetimes(&table, None)?,
     };
     Ok((sa, spi_item))

@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use gateway::card::Shared;
 use gateway::devices::Device;
+use ipsec::offload::Card as EspCard;
 use kernel::irq::Vector;
 use kernel::pci::{self, BarError, Function};
 use mlx5_pci::device::{Device as Card, Options};
@@ -41,7 +43,7 @@ type Virtio = VirtioNet<KernelHal, PciTransport, RING>;
 #[expect(clippy::large_enum_variant, reason = "there are a few of them, and they are never moved")]
 pub(crate) enum AnyNic {
     Virtio(Virtio),
-    Mlx5(Box<Mlx5<Pci>>),
+    Mlx5(Shared<Pci>),
 }
 
 /// A started port.
@@ -61,13 +63,21 @@ impl AnyNic {
         }
     }
 
+    /// The card, if it is one that may do ESP.
+    pub(crate) fn card(&self) -> Option<Box<dyn EspCard>> {
+        match self {
+            Self::Virtio(_) => None,
+            Self::Mlx5(nic) => Some(Box::new(nic.clone())),
+        }
+    }
+
     /// Looks after all that is not a packet; the state of the wire. A device that is ill is reset and made anew, for which
     /// the caller waits; until that has succeeded the port is down.
     pub(crate) fn look_after(&mut self, id: PortId) -> Link {
         match self {
             Self::Virtio(nic) => nic.refresh_link(),
             Self::Mlx5(nic) => {
-                if let Err(illness) = nic.poll() {
+                if let Err(illness) = nic.look_after() {
                     log::error!("port {}: {illness}; reset", id.0);
                     let begun = kernel::time::now();
                     match nic.recover() {
@@ -269,5 +279,9 @@ fn open_card(mut card: Card<Pci>, pool: Pool, id: PortId, mtu: Option<u16>) -> R
         filter: Filter { unicast: [mac].into(), all_multicast: true, ..Filter::default() },
     };
     let nic = Mlx5::new(card, settings, pool, id).map_err(OpenError::Card)?;
-    Ok(AnyNic::Mlx5(Box::new(nic)))
+    let nic = Shared::new(nic, id);
+    if let Some(reason) = nic.lacks() {
+        log::info!("port {}: no ESP by the card: {reason}", id.0);
+    }
+    Ok(AnyNic::Mlx5(nic))
 }

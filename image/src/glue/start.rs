@@ -100,7 +100,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Exit, StartError> {
         machine.option("log").and_then(|it| it.parse().ok()).unwrap_or(config.gateway.log),
     );
     let pool = pool(&config)?;
-    let ports = open(&config, &pool)?;
+    let mut ports = open(&config, &pool)?;
     let devices: Vec<_> = ports
         .iter()
         .zip(&config.ports)
@@ -110,8 +110,10 @@ pub(crate) fn run(machine: &Machine) -> Result<Exit, StartError> {
         })
         .collect();
     let answers = !config.connections.is_empty();
-    let gateway =
-        Gateway::new(config, &devices, pool, Box::new(rng), drive::now()).map_err(StartError::Setup)?;
+    let cards = (0..).map(PortId).zip(&mut ports);
+    let cards = cards.filter_map(|(id, port)| Some((id, port.nic.inner().card()?))).collect();
+    let gateway = Gateway::with_cards(config, &devices, cards, pool, Box::new(rng), drive::now())
+        .map_err(StartError::Setup)?;
     let memory = kernel::mem::usage();
     log::info!(
         "ready: {}, {} ports, {} KiB of {} KiB memory in use",

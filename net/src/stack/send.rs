@@ -84,6 +84,10 @@ impl Stack {
             out(packet);
             return Ok(());
         }
+        if packet.meta.sa_out.is_some() {
+            // A device makes ESP of whole packets only.
+            return Err(Cause::TooBig);
+        }
         let bytes = packet.bytes();
         let allowed = packet.meta.fragment_size.is_some()
             || match bytes.first().map(|byte| byte >> 4) {

@@ -333,7 +333,7 @@ impl World {
     }
 
     /// ESP packets that the far gateway has dropped, by whatever cause.
-    pub(crate) fn far_status(&self) -> Vec<String> {
+    pub(crate) fn far_status(&mut self) -> Vec<String> {
         self.far.status(self.now())
     }
 }
