@@ -108,6 +108,10 @@ const SUITES: &[Suite] = &[
         "driver-qemu",
         "our ConnectX driver in ring 0: the image on modelled cards between hosts and Linux's mlx5_core, faults, recovery",
     ),
+    system(
+        "offload-qemu",
+        "the image whose card does ESP, against strongSwan, Linux's own ESP and Linux's own mlx5 offload",
+    ),
     Suite {
         name: "oracle",
         about: "Debian's own kernels 6.1 and 6.12 with their mlx5_core on the model of the card",

@@ -1,0 +1,7 @@
+//! The image on modelled cards that do its ESP, against peers that we did not write.
+
+#![forbid(unsafe_code)]
+
+mod linux;
+mod stage;
+mod strongswan;
