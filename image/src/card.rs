@@ -171,6 +171,11 @@ impl<F: Function> Card for Shared<F> {
         let Some(secret) = secret(sa.algorithm, &[0; AES_256][..length], [0; 4]) else {
             return Err(Reason::Card(format!("the card has no {}", sa.algorithm.name()).into()));
         };
+        if sa.direction == Direction::Out && sa.encap.is_some() && sa.local.is_ipv6() {
+            //= rfc8200#8.1
+            let words = "the card leaves the UDP checksum 0, which receivers refuse over IPv6";
+            return Err(Reason::Card(words.into()));
+        }
         let abilities = offload.abilities();
         if offload.len() >= 1 << abilities.log_sas {
             return Err(reason(inner.port, InstallError::Full));

@@ -86,7 +86,7 @@ fn tunnels(name: &str, outer: (&str, &str), family: &str) -> Result<()> {
         uml.ping_all(PEER_HOST, HOST, 3)?;
         uml.ping_all(PEER_HOST6, HOST6, 3)?;
         ping::all(&world.inside, HOST, PEER_HOST, 2)?;
-        for size in [0, 1, 1300, 1472, 3000, 20_000] {
+        for size in [0, 1, 1000, 1300] {
             let echoes = uml.ping(PEER_HOST, HOST, 2, size)?;
             demand(echoes.received == 2, format!("echoes of {size} octets"), echoes.received)?;
         }
