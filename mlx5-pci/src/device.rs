@@ -174,7 +174,7 @@ impl Domain {
         let page = commands.exec(&AllocUarIn::default())?.uar();
         let log_bf_reg_size = if caps.general.bf() { caps.general.log_bf_reg_size() } else { 0 };
         let uar = Uar { page, log_bf_reg_size };
-        let eqn = event::listen(commands, uar, caps.general.ipsec_offload())?;
+        let eqn = event::listen(commands, uar)?;
         let pd = commands.exec(&AllocPdIn::default())?.pd();
         let transport_domain = commands.exec(&AllocTransportDomainIn::default())?.transport_domain();
         // Access mode 0: addresses are the device's own, and the key covers all of them.

@@ -14,8 +14,8 @@ pub use crate::eq::Event;
 const LOG_SIZE: u8 = 8;
 /// Its MSI-X vector; the queues of channels have those after it.
 pub const VECTOR: u16 = 0;
-/// What the driver wants to hear; the last one only where there are objects.
-const TYPES: [EventType; 9] = [
+/// What the driver wants to hear.
+const TYPES: [EventType; 8] = [
     EventType::PORT_CHANGE,
     EventType::PAGE_REQUEST,
     EventType::CQ_ERROR,
@@ -24,16 +24,14 @@ const TYPES: [EventType; 9] = [
     EventType::WQ_ACCESS_ERROR,
     EventType::PORT_MODULE,
     EventType::TEMP_WARN,
-    EventType::OBJECT_CHANGE,
 ];
 
-/// Makes the queue and listens to it; its number. It tells of IPsec objects too, if the device has such.
+/// Makes the queue and listens to it; its number.
 ///
 /// # Errors
 /// When there is no memory or the command fails.
-pub(crate) fn listen<F: Function>(commands: &mut Commands<F>, uar: Uar, objects: bool) -> Result<u8, Error> {
-    let types = if objects { &TYPES[..] } else { &TYPES[..TYPES.len() - 1] };
-    let mut eq = Eq::create(commands, uar, LOG_SIZE, VECTOR, types)?;
+pub(crate) fn listen<F: Function>(commands: &mut Commands<F>, uar: Uar) -> Result<u8, Error> {
+    let mut eq = Eq::create(commands, uar, LOG_SIZE, VECTOR, &TYPES)?;
     let number = eq.number();
     eq.arm(commands.bar());
     commands.listen(Some(eq));

@@ -137,9 +137,6 @@ impl<F: Function> Mlx5<F> {
             if let Some(queues) = &mut self.queues {
                 queues.note(&event);
             }
-            if let Some(offload) = &mut self.ipsec {
-                offload.note(&event);
-            }
         }
         self.device.commands().arm_events();
         match &mut self.queues {

@@ -32,6 +32,7 @@ mod sa;
 mod send;
 mod service;
 mod state;
+mod watch;
 
 pub use abilities::Abilities;
 pub use counters::Count;

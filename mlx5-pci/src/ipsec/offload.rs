@@ -19,6 +19,7 @@ use super::refusal::Refusal;
 use super::sa::{Install, Limits};
 use super::send::Send;
 use super::state::Counts;
+use super::watch::Watch;
 use crate::cmd::Commands;
 use crate::device::Device;
 use crate::error::Error;
@@ -82,9 +83,11 @@ pub struct Offload<F: Function> {
     pub(super) by_object: BTreeMap<u32, u32>,
     inbound: BTreeSet<(IpAddr, u32)>,
     pub(super) changed: BTreeSet<u32>,
+    /// The object whose turn to be looked at is next.
+    pub(super) turn: u32,
+    pub(super) watch: Watch<F>,
     pub(super) events: VecDeque<Event>,
     pub(super) looked: Option<Duration>,
-    pub(super) events_lost: u64,
     pub(super) checked_esn: bool,
     pub(super) broken: bool,
 }
@@ -110,6 +113,7 @@ impl<F: Function> Offload<F> {
         let receive = Receive::create(commands, log_sas, selectors, next, unsound)?;
         let send = Send::create(commands, log_sas, unnamed, left)?;
         let access = Access::create(commands, domain)?;
+        let watch = Watch::create(commands, domain.uar, log_sas)?;
         Ok(Self {
             settings,
             abilities,
@@ -125,9 +129,10 @@ impl<F: Function> Offload<F> {
             by_object: BTreeMap::new(),
             inbound: BTreeSet::new(),
             changed: BTreeSet::new(),
+            turn: 0,
+            watch,
             events: VecDeque::new(),
             looked: None,
-            events_lost: 0,
             checked_esn: false,
             broken: false,
         })
@@ -332,6 +337,7 @@ impl<F: Function> Offload<F> {
             self.counters.give_back(commands, counter, Count::default())?;
         }
         debug_assert!(self.counters.is_empty());
+        self.watch.destroy(commands)?;
         self.access.destroy(commands)
     }
 

@@ -1,11 +1,12 @@
 //! What SAs need while they live: the card says that an object has changed, and the driver looks why (facts C.7, C.8).
 //!
-//! 1. An EQE names the object; its context is read.
+//! 1. An EQE names the object, or it is its turn; its context is read.
 //! 2. The upper half of its sequence numbers follows, then the card is asked to say so again.
 //! 3. The counter of packets gets its next round and threshold.
 //! 4. Both are looked at again after they were armed: what happens in between is not told.
 //!
-//! Limits in bytes are found out by reading counters. When EQEs were lost, all objects are looked at.
+//! Limits in bytes are found out by reading counters. Every object has its turn from time to time, whatever the card says:
+//! EQEs can be lost.
 
 use super::event::{Event, Expiry};
 use super::names::Handle;
@@ -15,28 +16,18 @@ use super::queue::Change;
 use super::sa::Limits;
 use crate::cmd::Commands;
 use crate::error::Error;
-use crate::event;
 use crate::hal::Function;
-use crate::prm::{EqeObjChange, EventType, IpsecAso, ObjectType};
+use crate::prm::IpsecAso;
 use alloc::vec::Vec;
 
 /// How often an SA is looked at in one go, whatever the card says.
 const LOOKS: usize = 8;
 /// SAs that are looked at in one go.
 const SERVED: usize = 256;
+/// Every SA has its turn in so many calls.
+const TURNS: usize = 64;
 
 impl<F: Function> Offload<F> {
-    /// Notes an event of the device.
-    pub fn note(&mut self, event: &event::Event) {
-        if event.kind != EventType::OBJECT_CHANGE {
-            return;
-        }
-        let change = EqeObjChange::copy_from(&event.data);
-        if change.obj_type() == ObjectType::IPSEC.0 && self.by_object.contains_key(&change.obj_id()) {
-            self.changed.insert(change.obj_id());
-        }
-    }
-
     /// Looks after all SAs. Called at least every few hundred milliseconds: there is time for 2^31 packets of an SA.
     ///
     /// # Errors
@@ -53,10 +44,13 @@ impl<F: Function> Offload<F> {
     }
 
     fn try_poll(&mut self, commands: &mut Commands<F>) -> Result<(), Error> {
-        if commands.events_lost() != self.events_lost {
-            self.events_lost = commands.events_lost();
-            self.changed.extend(self.by_object.keys());
+        while let Some(object) = self.watch.next(commands.bar()) {
+            if self.by_object.contains_key(&object) {
+                self.changed.insert(object);
+            }
         }
+        self.watch.look_around();
+        self.take_turns(commands)?;
         let due: Vec<u32> = self.changed.iter().take(SERVED).copied().collect();
         for object in due {
             self.changed.remove(&object);
@@ -68,6 +62,27 @@ impl<F: Function> Offload<F> {
         if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= self.settings.interval) {
             self.looked = Some(now);
             self.look_at_octets(commands)?;
+            if self.watch.revive(commands)? {
+                log::warn!("IPsec: the card had more to say than its event queue holds");
+                self.changed.extend(self.by_object.keys());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the objects whose turn it is, many with one doorbell.
+    fn take_turns(&mut self, commands: &mut Commands<F>) -> Result<(), Error> {
+        let count = self.by_object.len().div_ceil(TURNS);
+        let due = self.by_object.range(self.turn..).map(|(object, slot)| (*object, *slot));
+        let due: Vec<(u32, u32)> = due.take(count).collect();
+        self.turn = if due.len() < count { 0 } else { due.last().map_or(0, |(object, _)| object + 1) };
+        let accesses: Vec<_> = due.iter().map(|(object, _)| (*object, Change::NONE)).collect();
+        let contexts = self.access.run(commands, &accesses)?;
+        for ((object, slot), context) in due.into_iter().zip(contexts) {
+            let followed = self.follow(commands, object, slot, &context)?;
+            if followed | self.spend(commands, object, slot, &context)? {
+                self.changed.insert(object);
+            }
         }
         Ok(())
     }

@@ -6,13 +6,10 @@ use super::rig::Rig;
 use mlx5_driver_tests::Machine;
 use mlx5_pci::ipsec::Family;
 
-/// Lengths of payload: all of them where that is fast, else what ends or begins a block or a padding, and some more.
-fn lengths() -> Vec<usize> {
-    if cfg!(debug_assertions) {
-        (0..70).chain((70..1500).step_by(53)).chain(1490..=1500).collect()
-    } else {
-        (0..=1500).collect()
-    }
+/// Lengths of payload: all, but for the longer key, which changes nothing else, where that is slow.
+fn lengths(case: &Case) -> Vec<usize> {
+    let step = if cfg!(debug_assertions) && case.wide { 17 } else { 1 };
+    (0..=1500).step_by(step).collect()
 }
 
 fn next_header(case: &Case) -> u8 {
@@ -30,7 +27,7 @@ fn what_the_card_seals_opens_in_software_and_by_hand() {
         let handle = rig.install(&case.sends());
         let (mut software, _) = case.peer(ipsec::Direction::In);
         let cipher = case.cipher();
-        let packets: Vec<_> = lengths().into_iter().map(|length| case.packet(true, length)).collect();
+        let packets: Vec<_> = lengths(&case).into_iter().map(|length| case.packet(true, length)).collect();
         let given: Vec<_> = packets.iter().map(|packet| case.given(packet)).collect();
         let sent = rig.seal(handle, &given);
         assert_eq!(sent.len(), packets.len(), "{case:?}: {:?}", rig.machine.misuse());
@@ -57,7 +54,7 @@ fn what_software_seals_the_card_opens() {
     for case in Case::all() {
         let handle = rig.install(&case.receives());
         let (mut software, out) = case.peer(ipsec::Direction::Out);
-        for length in lengths() {
+        for length in lengths(&case) {
             let packet = case.packet(false, length);
             let sealed = seal(&mut software, out, &packet);
             let (frame, sa) = rig.open(&sealed);
@@ -66,7 +63,7 @@ fn what_software_seals_the_card_opens() {
         }
         let counts = rig.nic.retire(handle).unwrap().unwrap();
         assert_eq!(counts.passed(), counts.all);
-        assert_eq!(counts.all.packets, lengths().len() as u64);
+        assert_eq!(counts.all.packets, lengths(&case).len() as u64);
     }
     rig.close();
 }
