@@ -157,6 +157,15 @@ impl<F: Function> Queues<F> {
         }
     }
 
+    /// What it does with a packet that names an SA and has a packet inside, whose outer IP header software has put on for
+    /// ESP to go behind: the checksums, and the segments, are those of the inner packet then.
+    pub fn inner_offloads(&self) -> Offloads {
+        let (checksums, segments) = self.abilities.inside;
+        let checksums = checksums && self.abilities.checksums;
+        let segment = if segments && checksums { self.abilities.max_lso } else { 0 };
+        Offloads { header: checksums, transport: checksums, segment, vlan: self.abilities.vlan }
+    }
+
     /// Notes an event that says that a queue is in error.
     pub fn note(&mut self, event: &Event) {
         let errors = [EventType::WQ_CATAS_ERROR, EventType::WQ_INVAL_REQ_ERROR, EventType::WQ_ACCESS_ERROR];
@@ -198,6 +207,10 @@ fn abilities(caps: &Caps, settings: &Settings) -> Abilities {
         checksums: ethernet.csum_cap(),
         // Headers that lie in the WQE get their tag there.
         vlan: ethernet.wqe_vlan_insert() || min_inline != 0,
+        inside: (
+            ethernet.swp() && ethernet.swp_csum(),
+            ethernet.swp() && ethernet.swp_csum() && ethernet.swp_lso(),
+        ),
     }
 }
 

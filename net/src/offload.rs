@@ -64,15 +64,36 @@ impl Headers {
     /// The headers of `frame`; `None` when it is neither TCP nor UDP, a fragment, or cut off within its headers.
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let network = ethernet_len(frame);
+        match be16(frame, network.checked_sub(2)?)? {
+            ethernet::IPV4 => Self::at(frame, network, true),
+            ethernet::IPV6 => Self::at(frame, network, false),
+            _ => None,
+        }
+    }
+
+    /// The headers of the packet inside of `frame`, whose outer headers are Ethernet and IPv4 or IPv6 without extension
+    /// headers, and whether those are IPv4; `None` when there is none, or it is nothing for [`Headers::parse`].
+    pub fn parse_inner(frame: &[u8]) -> Option<(bool, Self)> {
+        let network = ethernet_len(frame);
         let packet = frame.get(network..)?;
         let (v4, length, proto) = match be16(frame, network.checked_sub(2)?)? {
             ethernet::IPV4 => (true, v4_header(packet)?, *packet.get(ipv4::PROTOCOL)?),
-            ethernet::IPV6 => {
-                let (length, proto) = v6_header(packet)?;
-                (false, length, proto)
-            }
+            ethernet::IPV6 => (false, ipv6::HEADER, *packet.get(ipv6::NEXT_HEADER)?),
             _ => return None,
         };
+        let inner = match proto {
+            proto::IPV4 => true,
+            proto::IPV6 => false,
+            _ => return None,
+        };
+        Some((v4, Self::at(frame, network + length, inner)?))
+    }
+
+    /// The headers of `frame` from the IP header at `network` on.
+    fn at(frame: &[u8], network: usize, v4: bool) -> Option<Self> {
+        let packet = frame.get(network..)?;
+        let (length, proto) =
+            if v4 { (v4_header(packet)?, *packet.get(ipv4::PROTOCOL)?) } else { v6_header(packet)? };
         let transport = network + length;
         let segment = frame.get(transport..)?;
         let header = match proto {

@@ -104,6 +104,21 @@ const SUITES: &[Suite] = &[
         steps: &[Step::Tests(&["test", "--quiet", "-p", "mlx5-driver-tests", "--no-fail-fast"])],
         needs_image: false,
     },
+    Suite {
+        name: "offload",
+        about: "ESP by the card on the model: every mode against software and ring, verdicts, numbers, lifetimes, resets, 100k SAs",
+        steps: &[Step::Tests(&[
+            "test",
+            "--quiet",
+            "--release",
+            "-p",
+            "mlx5-driver-tests",
+            "--test",
+            "ipsec",
+            "--no-fail-fast",
+        ])],
+        needs_image: false,
+    },
     system(
         "driver-qemu",
         "our ConnectX driver in ring 0: the image on modelled cards between hosts and Linux's mlx5_core, faults, recovery",

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::hal::Function;
 use crate::ipsec::{Counts, Event, Handle, Install, InstallError, Offload, Settings, State};
 use alloc::boxed::Box;
+use net::Offloads;
 
 /// What was handed to the device up to some time, see [`Mlx5::is_drained`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,12 @@ impl<F: Function> Mlx5<F> {
     pub fn read(&mut self, handle: Handle) -> Result<Option<State>, Error> {
         let Some((offload, commands)) = self.ipsec_mut() else { return Ok(None) };
         offload.read(commands, handle)
+    }
+
+    /// What it does by itself with a packet inside of one that names an SA: see
+    /// [`Queues::inner_offloads`](crate::queues::Queues::inner_offloads). What it can't do has to be done before.
+    pub fn inner_offloads(&self) -> Offloads {
+        self.queues.as_ref().map_or(Offloads::NONE, crate::queues::Queues::inner_offloads)
     }
 
     /// What has happened to SAs, until nothing; found out by [`Mlx5::poll`].

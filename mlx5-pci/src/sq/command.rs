@@ -41,6 +41,7 @@ impl<F: Function> Sq<F> {
             .flush_in_error_en(true)
             .allow_multi_pkt_send_wqe(abilities.enhanced)
             .min_wqe_inline_mode(abilities.min_inline)
+            .allow_swp(abilities.inside.0)
             .cqn(cq.number())
             .tis_lst_sz(1)
             .tis_num_0(tisn)

@@ -39,6 +39,8 @@ pub(crate) struct Abilities {
     pub(crate) checksums: bool,
     /// VLAN tags are inserted.
     pub(crate) vlan: bool,
+    /// It lets itself be told where the headers of a packet inside are, for checksums and for cutting.
+    pub(crate) inside: (bool, bool),
 }
 
 /// A WQE that asks for a CQE.

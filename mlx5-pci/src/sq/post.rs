@@ -7,6 +7,9 @@
 //!   SEND, inline    control | Ethernet, headers ... | data           where the device must not fetch the headers
 //! ```
 //!
+//! What names an SA may have a packet inside, whose outer IP header software has put on; then offloads are for the inner
+//! packet, and the device is told where it is.
+//!
 //! An enhanced WQE with a single packet is a SEND, byte for byte but for the opcode, so that what will follow need not be
 //! known. A VLAN tag is inserted by the device, but into headers that lie in the WQE, where it is written by hand.
 
@@ -15,7 +18,7 @@ use crate::hal::{Function, Loan, Way};
 use crate::ipsec::MARKER;
 use crate::prm::WqeOpcode;
 use crate::ring::store;
-use crate::wqe::{self, BLOCK_SEGMENTS, Ethernet, INLINE_START, SEGMENT, Segment};
+use crate::wqe::{self, BLOCK_SEGMENTS, Ethernet, INLINE_START, Inside, SEGMENT, Segment};
 use net::offload::{TAG, VLAN, ethernet_len};
 use net::{Headers, Packet};
 
@@ -91,8 +94,14 @@ impl<F: Function> Sq<F> {
     pub(super) fn put(&mut self, function: &F, open: &mut Open, packet: Packet) {
         let (meta, length) = (&packet.meta, packet.len());
         let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
-        let ethernet =
-            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata, vlan: meta.vlan };
+        let ethernet = Ethernet {
+            l3: meta.fill.header,
+            l4: meta.fill.transport,
+            mss: 0,
+            metadata,
+            vlan: meta.vlan,
+            inside: None,
+        };
         // A packet that must be protected may not leave as long as no rule of the device protects it.
         if length < ETHERNET || (metadata != 0 && !self.protects) {
             self.counters.drops += 1;
@@ -103,7 +112,15 @@ impl<F: Function> Sq<F> {
             self.put_with_headers(function, open, ethernet, packet);
             return;
         }
-        let ethernet = ethernet.segment();
+        let ethernet = if metadata != 0 && meta.fill.transport {
+            let Some(ethernet) = self.with_inside(ethernet, packet.bytes()) else {
+                self.counters.drops += 1;
+                return;
+            };
+            ethernet.segment()
+        } else {
+            ethernet.segment()
+        };
         if open.segments != 0
             && (open.ethernet != ethernet || open.segments >= MOST || !self.abilities.enhanced)
         {
@@ -118,6 +135,15 @@ impl<F: Function> Sq<F> {
         let loan = function.lend(packet, Way::ToDevice);
         self.write(at, wqe::data(length as u32, self.lkey, loan.iova()));
         self.keep(loan);
+    }
+
+    /// Tells the device of the packet inside, if there is one; `None` if it can't be told.
+    fn with_inside(&self, ethernet: Ethernet, frame: &[u8]) -> Option<Ethernet> {
+        if Headers::parse(frame).is_some() {
+            return Some(ethernet);
+        }
+        let Some((_, inside)) = inside(frame) else { return Some(ethernet) };
+        self.abilities.inside.0.then_some(Ethernet { inside: Some(inside), ..ethernet })
     }
 
     /// Ends the WQE that packets are being added to.
@@ -169,12 +195,26 @@ impl<F: Function> Sq<F> {
     /// and what they are with a tag. `None` if it cannot be sent as its metadata wants.
     fn headers(&self, ethernet: Ethernet, packet: &Packet) -> Option<(WqeOpcode, Ethernet, usize, Inline)> {
         let bytes = packet.bytes();
-        let found = Headers::parse(bytes);
+        let mut found = Headers::parse(bytes);
         let mut plain = ethernet;
+        let wishes = packet.meta.segment.is_some() || ethernet.l4;
+        if wishes
+            && ethernet.metadata != 0
+            && found.is_none()
+            && let Some((headers, inside)) = inside(bytes)
+        {
+            let (checksums, segments) = self.abilities.inside;
+            if !checksums || (packet.meta.segment.is_some() && !segments) {
+                return None;
+            }
+            // The tag is put into the headers in the WQE.
+            let inside = inside.behind(if ethernet.vlan.is_some() { TAG } else { 0 });
+            (found, plain.inside) = (Some(headers), Some(inside));
+        }
         if let Some(mss) = packet.meta.segment {
             let found = found?;
             let payload = bytes.len() - found.payload;
-            plain = Ethernet { l3: found.v4, l4: true, ..ethernet };
+            plain = Ethernet { l3: found.v4 || plain.inside.is_some(), l4: true, ..plain };
             if payload > mss.into() {
                 if found.proto != net::ip::proto::TCP || mss == 0 || payload > self.abilities.max_lso {
                     return None;
@@ -206,4 +246,19 @@ impl<F: Function> Sq<F> {
         }
         self.posted = self.posted.wrapping_add(1);
     }
+}
+
+/// The packet inside of `frame`: its headers, and where the device has to look.
+fn inside(frame: &[u8]) -> Option<(Headers, Inside)> {
+    let (outer_v4, headers) = Headers::parse_inner(frame)?;
+    let units = |at: usize| u8::try_from(at / 2).ok().filter(|_| at.is_multiple_of(2));
+    let inside = Inside {
+        outer: units(ethernet_len(frame))?,
+        network: units(headers.network)?,
+        transport: units(headers.transport)?,
+        outer_v6: !outer_v4,
+        v6: !headers.v4,
+        udp: headers.proto == net::ip::proto::UDP,
+    };
+    Some((headers, inside))
 }

@@ -9,8 +9,14 @@ use net::{Fill, Packet, Pool};
 use std::vec::Vec;
 
 const UAR: Uar = Uar { page: 1, log_bf_reg_size: 9 };
-const ALL: Abilities =
-    Abilities { enhanced: true, min_inline: 0, max_lso: 1 << 18, checksums: true, vlan: true };
+const ALL: Abilities = Abilities {
+    enhanced: true,
+    min_inline: 0,
+    max_lso: 1 << 18,
+    checksums: true,
+    vlan: true,
+    inside: (true, true),
+};
 
 struct Rig {
     machine: Machine,

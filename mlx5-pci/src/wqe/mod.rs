@@ -1,7 +1,7 @@
 //! Send and receive WQEs, segment by segment (facts E.9, "Work-queue entries"): pure functions from values to the four
 //! dwords of a segment. Who puts them where is the queues' business.
 //!
-//! Left out: trailers of crypto offload, software-parser offsets of tunnels, UMR.
+//! Left out: trailers of crypto offload, UMR.
 
 use crate::prm::{WqeCtrlSeg, WqeDataSeg, WqeEthSeg, WqeOpcode};
 use crate::ring::Bits;
@@ -41,6 +41,14 @@ const DS: Bits = control_field("ds");
 const CE: Bits = control_field("ce");
 const L3: Bits = ethernet_field("l3_csum");
 const L4: Bits = ethernet_field("l4_csum");
+const INNER_L3: Bits = ethernet_field("l3_inner_csum");
+const INNER_L4: Bits = ethernet_field("l4_inner_csum");
+const OUTER_V6: Bits = ethernet_field("swp_outer_l3_v6");
+const INNER_V6: Bits = ethernet_field("swp_inner_l3_v6");
+const INNER_UDP: Bits = ethernet_field("swp_inner_l4_udp");
+const OUTER_AT: Bits = ethernet_field("swp_outer_l3_offset");
+const NETWORK_AT: Bits = ethernet_field("swp_inner_l3_offset");
+const TRANSPORT_AT: Bits = ethernet_field("swp_inner_l4_offset");
 const MSS: Bits = ethernet_field("mss");
 const METADATA: Bits = ethernet_field("flow_table_metadata");
 const INLINE_SIZE: Bits = ethernet_field("inline_hdr_sz");
@@ -62,6 +70,34 @@ pub(crate) fn control(opcode: WqeOpcode, index: u16, sqn: u32, segments: usize, 
 /// Adds the request for a CQE to the third dword of a control segment.
 pub(crate) const SIGNALLED: (usize, u32) = (CE.word, CE.put(ALWAYS));
 
+/// A packet inside of another one, for the device's parser to be told of: it looks for no such packet by itself. Offsets
+/// are in units of two bytes from the start of the frame as the device gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inside {
+    /// Where the outer IP header is.
+    pub(crate) outer: u8,
+    /// Where the inner IP header is.
+    pub(crate) network: u8,
+    /// Where its TCP or UDP header is.
+    pub(crate) transport: u8,
+    /// The outer one is IPv6.
+    pub(crate) outer_v6: bool,
+    /// The inner one is IPv6.
+    pub(crate) v6: bool,
+    /// It carries UDP.
+    pub(crate) udp: bool,
+}
+
+impl Inside {
+    /// With `bytes` put in before the outer IP header.
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        let units = (bytes / 2) as u8;
+        let [outer, network, transport] =
+            [self.outer, self.network, self.transport].map(|at| at.saturating_add(units));
+        Self { outer, network, transport, ..self }
+    }
+}
+
 /// What the device does to a frame on its way out. Packets with the same values can share a WQE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ethernet {
@@ -75,6 +111,8 @@ pub(crate) struct Ethernet {
     pub(crate) metadata: u32,
     /// Insert this TCI behind the addresses.
     pub(crate) vlan: Option<u16>,
+    /// The checksums are those of a packet inside, and of the outer IPv4 header.
+    pub(crate) inside: Option<Inside>,
 }
 
 impl Ethernet {
@@ -84,6 +122,18 @@ impl Ethernet {
         let mut out = [0; 4];
         out[L4.word] = L4.put(self.l4.into()) | L3.put(self.l3.into()) | MSS.put(self.mss.into());
         out[METADATA.word] = METADATA.put(self.metadata);
+        if let Some(inside) = self.inside {
+            out[L4.word] = L3.put((self.l3 && !inside.outer_v6).into())
+                | INNER_L3.put((self.l3 && !inside.v6).into())
+                | INNER_L4.put(self.l4.into())
+                | OUTER_V6.put(inside.outer_v6.into())
+                | INNER_V6.put(inside.v6.into())
+                | INNER_UDP.put(inside.udp.into())
+                | MSS.put(self.mss.into());
+            out[OUTER_AT.word] = OUTER_AT.put(inside.outer.into())
+                | NETWORK_AT.put(inside.network.into())
+                | TRANSPORT_AT.put(inside.transport.into());
+        }
         if let Some(tci) = self.vlan {
             out[INLINE_SIZE.word] = INLINE_SIZE.put(INSERT_VLAN) | INLINE_HEAD.put(tci.into());
         }

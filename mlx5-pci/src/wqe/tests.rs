@@ -23,7 +23,8 @@ fn control_segments() {
 
 #[test]
 fn ethernet_segments() {
-    let all = Ethernet { l3: true, l4: true, mss: 1448, metadata: 0x8000_0001, vlan: Some(0xa064) };
+    let all =
+        Ethernet { l3: true, l4: true, mss: 1448, metadata: 0x8000_0001, vlan: Some(0xa064), inside: None };
     let layout = WqeEthSeg::build()
         .l3_csum(true)
         .l4_csum(true)
@@ -36,6 +37,28 @@ fn ethernet_segments() {
     // The bits as the facts have them: 0x40 L3, 0x80 L4.
     assert_eq!(as_bytes(Ethernet { l3: true, ..Ethernet::default() }.segment())[4], 0x40);
     assert_eq!(as_bytes(Ethernet { l4: true, ..Ethernet::default() }.segment())[4], 0x80);
+}
+
+#[test]
+fn packets_inside() {
+    let inside = Inside { outer: 7, network: 27, transport: 37, outer_v6: true, v6: false, udp: true };
+    let ours = Ethernet { l3: true, l4: true, inside: Some(inside), ..Ethernet::default() };
+    let layout = WqeEthSeg::build()
+        .l3_inner_csum(true)
+        .l4_inner_csum(true)
+        .swp_outer_l3_v6(true)
+        .swp_inner_l4_udp(true)
+        .swp_outer_l3_offset(7)
+        .swp_inner_l3_offset(27)
+        .swp_inner_l4_offset(37)
+        .done();
+    assert_eq!(&as_bytes(ours.segment()), layout.as_bytes());
+    // The bits as the facts have them: 0x10 and 0x20 inner, 0x10 outer IPv6 and 0x02 inner UDP of the parser.
+    assert_eq!(as_bytes(ours.segment())[..6], [0, 7, 37, 27, 0x30, 0x12]);
+    assert_eq!(inside.behind(4), Inside { outer: 9, network: 29, transport: 39, ..inside });
+    let v4 = Inside { outer_v6: false, v6: true, udp: false, ..inside };
+    let ours = Ethernet { inside: Some(v4), ..ours };
+    assert_eq!(as_bytes(ours.segment())[4..6], [0x60, 0x01]);
 }
 
 #[test]

@@ -225,7 +225,7 @@ impl Case {
     }
 
     /// A frame with an ESP packet of the peer's, with `length` bytes inside; transport mode.
-    pub(crate) fn from_peer(&self, number: u64, length: usize) -> Vec<u8> {
+    pub(crate) fn sealed(&self, number: u64, length: usize) -> Vec<u8> {
         self.wire(&self.cipher().seal(SPI, number, OPAQUE, &frames::pattern(length)))
     }
 }

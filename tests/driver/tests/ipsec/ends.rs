@@ -27,7 +27,7 @@ fn a_port_without_ipsec_protects_nothing_and_leaks_nothing() {
     assert!(rig.nic.ipsec().is_none() && rig.nic.ipsec_mut().is_none());
     assert_eq!(rig.nic.install(&Case::PLAIN.sends()), Err(InstallError::Down));
     // ESP comes as it is.
-    let sealed = Case::PLAIN.from_peer(1, 50);
+    let sealed = Case::PLAIN.sealed(1, 50);
     assert_eq!(rig.open(&sealed), (sealed, None));
     rig.close();
 }

@@ -36,9 +36,9 @@ fn a_retired_sa_opens_nothing() {
     let mut rig = Rig::new();
     let case = Case::PLAIN;
     let handle = rig.install(&case.receives());
-    assert_eq!(rig.open(&case.from_peer(1, 50)).1, Some(handle.bits()));
+    assert_eq!(rig.open(&case.sealed(1, 50)).1, Some(handle.bits()));
     rig.nic.retire(handle).unwrap();
-    let sealed = case.from_peer(2, 50);
+    let sealed = case.sealed(2, 50);
     assert_eq!(rig.open(&sealed), (sealed, None), "as it came, for software to refuse");
     rig.close();
 }
@@ -89,8 +89,8 @@ fn other_destinations_may_have_the_same_spi() {
     let one = Case::PLAIN;
     let two = Case { family: Family::V6, ..one };
     let handles = [rig.install(&one.receives()), rig.install(&two.receives())];
-    assert_eq!(rig.open(&one.from_peer(1, 9)).1, Some(handles[0].bits()));
-    assert_eq!(rig.open(&two.from_peer(1, 9)).1, Some(handles[1].bits()));
+    assert_eq!(rig.open(&one.sealed(1, 9)).1, Some(handles[0].bits()));
+    assert_eq!(rig.open(&two.sealed(1, 9)).1, Some(handles[1].bits()));
     rig.close();
 }
 

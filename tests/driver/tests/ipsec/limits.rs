@@ -60,7 +60,7 @@ fn only_authentic_packets_count_on_receive() {
         let mut come = Vec::new();
         let mut events = Vec::new();
         for number in 1..=6 {
-            let good = case.from_peer(number, 20);
+            let good = case.sealed(number, 20);
             let mut bad = good.clone();
             *bad.last_mut().unwrap() ^= 1;
             let through = rig.arrive(&bad);

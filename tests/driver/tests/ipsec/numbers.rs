@@ -59,7 +59,7 @@ fn numbers_that_are_received_cross_with_and_without_the_driver() {
             let first = sa.sequence;
             // In pairs that come in the wrong order. The window is behind: it crosses 63 later.
             for number in (first..first + 240).map(|number| number ^ 1) {
-                assert_eq!(rig.open(&case.from_peer(number, 20)).1, Some(handle.bits()), "{number:#x}");
+                assert_eq!(rig.open(&case.sealed(number, 20)).1, Some(handle.bits()), "{number:#x}");
                 if number % 80 == 7 {
                     rig.events();
                 }
@@ -70,8 +70,8 @@ fn numbers_that_are_received_cross_with_and_without_the_driver() {
             // Authentic under another upper half only.
             let wrong = case.wire(&case.cipher().seal(SPI, first + (1 << 32) + 300, OPAQUE, &[0; 20]));
             assert!(rig.arrive(&wrong).is_empty());
-            assert!(rig.arrive(&case.from_peer(first + 239, 20)).is_empty(), "replay");
-            assert_eq!(rig.open(&case.from_peer(first + 240, 20)).1, Some(handle.bits()));
+            assert!(rig.arrive(&case.sealed(first + 239, 20)).is_empty(), "replay");
+            assert_eq!(rig.open(&case.sealed(first + 240, 20)).1, Some(handle.bits()));
             let counts = rig.nic.retire(handle).unwrap().unwrap();
             assert_eq!((counts.bad_icv.packets, counts.replay.packets, counts.all.packets), (1, 1, 243));
         }
@@ -87,11 +87,11 @@ fn a_window_across_a_crossing_takes_both_sides() {
         let mut sa = case.receives();
         (sa.sequence, sa.direction) = (crossing - 200, Direction::Receive { window: 256 });
         let handle = rig.install(&sa);
-        assert_eq!(rig.arrive(&case.from_peer(crossing + 55, 20)).len(), 1);
+        assert_eq!(rig.arrive(&case.sealed(crossing + 55, 20)).len(), 1);
         rig.events();
         for number in (crossing - 200..crossing + 55).rev() {
-            assert_eq!(rig.arrive(&case.from_peer(number, 20)).len(), 1, "{number:#x}");
-            assert!(rig.arrive(&case.from_peer(number, 20)).is_empty(), "{number:#x} again");
+            assert_eq!(rig.arrive(&case.sealed(number, 20)).len(), 1, "{number:#x}");
+            assert!(rig.arrive(&case.sealed(number, 20)).is_empty(), "{number:#x} again");
         }
         assert_eq!(rig.nic.retire(handle).unwrap().unwrap().replay.packets, 255);
     }

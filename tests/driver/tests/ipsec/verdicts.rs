@@ -32,7 +32,7 @@ fn what_was_tampered_with_is_dropped_and_counted() {
         let mut other = case.receives();
         other.spi = SPI + 1;
         let other = rig.install(&other);
-        let good = case.from_peer(1, 61);
+        let good = case.sealed(1, 61);
         let start = good.len() - case.esp(&good).len();
         let mut bad = 0;
         // All but the SPI; a number that was tampered with is one of the associated data.
@@ -57,7 +57,7 @@ fn too_short_for_esp_is_dropped() {
     let mut rig = Rig::new();
     let case = Case::PLAIN;
     let handle = rig.install(&case.receives());
-    let whole = case.from_peer(1, 30);
+    let whole = case.sealed(1, 30);
     let esp = case.esp(&whole).to_vec();
     let mut dropped = 0;
     for length in 8..esp.len() {
@@ -104,15 +104,15 @@ fn replays_are_dropped_and_counted() {
         let handle = rig.install(&case.receives());
         let mut order: Vec<u64> = vec![1, 3, 2, 40, 7, 41, 200, 199, 137];
         for number in &order {
-            assert_eq!(rig.arrive(&case.from_peer(*number, 20)).len(), 1, "{number}");
+            assert_eq!(rig.arrive(&case.sealed(*number, 20)).len(), 1, "{number}");
         }
         order.sort_unstable();
         for number in &order {
-            assert!(rig.arrive(&case.from_peer(*number, 20)).is_empty(), "{number} again");
+            assert!(rig.arrive(&case.sealed(*number, 20)).is_empty(), "{number} again");
         }
         // The window spans 137 to 200.
-        assert!(rig.arrive(&case.from_peer(136, 20)).is_empty(), "too old");
-        assert_eq!(rig.arrive(&case.from_peer(138, 20)).len(), 1);
+        assert!(rig.arrive(&case.sealed(136, 20)).is_empty(), "too old");
+        assert_eq!(rig.arrive(&case.sealed(138, 20)).len(), 1);
         assert_eq!(drops(&mut rig, handle), [20, 0, 0, 10, 0]);
         rig.nic.retire(handle).unwrap();
     }
@@ -130,9 +130,9 @@ fn windows_are_as_large_as_they_were_asked_for() {
         sa.direction = Direction::Receive { window };
         let handle = rig.install(&sa);
         let (top, window) = (10_000, u64::from(window));
-        assert_eq!(rig.arrive(&case.from_peer(top, 20)).len(), 1);
-        assert!(rig.arrive(&case.from_peer(top - window, 20)).is_empty());
-        assert_eq!(rig.arrive(&case.from_peer(top - window + 1, 20)).len(), 1);
+        assert_eq!(rig.arrive(&case.sealed(top, 20)).len(), 1);
+        assert!(rig.arrive(&case.sealed(top - window, 20)).is_empty());
+        assert_eq!(rig.arrive(&case.sealed(top - window + 1, 20)).len(), 1);
         let state = rig.nic.read(handle).unwrap().unwrap();
         assert_eq!((u64::from(state.window), state.sequence), (window, top - window + 1));
         // Seen: the lowest and the highest of it.
@@ -284,7 +284,7 @@ fn clear_traffic_goes_on_beside() {
     assert_eq!(sent.iter().map(|frame| *frame == clear).collect::<Vec<_>>(), [false, true].repeat(4));
     let come: Vec<_> = (1..5)
         .flat_map(|number| {
-            let (_, sealed) = rig.open(&case.from_peer(number, 20));
+            let (_, sealed) = rig.open(&case.sealed(number, 20));
             let (_, clear) = rig.open(&from_peer(&case.packet(false, 20)));
             [sealed, clear]
         })
@@ -299,9 +299,9 @@ fn verdicts_that_the_card_makes_up_are_counted_too() {
     let case = Case::PLAIN;
     let handle = rig.install(&case.receives());
     rig.machine.inject(Fault::IcvFailure { count: 1 });
-    assert!(rig.arrive(&case.from_peer(1, 20)).is_empty());
+    assert!(rig.arrive(&case.sealed(1, 20)).is_empty());
     rig.machine.inject(Fault::Replay { count: 1 });
-    assert!(rig.arrive(&case.from_peer(u64::from(WINDOW), 20)).is_empty());
+    assert!(rig.arrive(&case.sealed(u64::from(WINDOW), 20)).is_empty());
     assert_eq!(drops(&mut rig, handle), [2, 1, 0, 1, 0]);
     rig.close();
 }
