@@ -163,7 +163,7 @@ impl<F: Function> Queues<F> {
         let (checksums, segments) = self.abilities.inside;
         let checksums = checksums && self.abilities.checksums;
         let segment = if segments && checksums { self.abilities.max_lso } else { 0 };
-        Offloads { header: checksums, transport: checksums, segment, vlan: self.abilities.vlan }
+        Offloads { header: checksums, transport: checksums, segment, vlan: self.abilities.vlan, esp: true }
     }
 
     /// Notes an event that says that a queue is in error.
