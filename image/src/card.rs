@@ -177,10 +177,11 @@ impl<F: Function> Card for Shared<F> {
             return Err(Reason::Card(words.into()));
         }
         let abilities = offload.abilities();
-        if offload.len() >= 1 << abilities.log_sas {
+        let wanted = install(sa, secret);
+        if !offload.has_room(&wanted) {
             return Err(reason(inner.port, InstallError::Full));
         }
-        abilities.check(&install(sa, secret)).map_err(|refusal| reason(inner.port, refusal.into()))
+        abilities.check(&wanted).map_err(|refusal| reason(inner.port, refusal.into()))
     }
 
     fn install(&mut self, sa: &CardSa, key: Key) -> Result<Name, Reason> {

@@ -59,6 +59,8 @@ struct Block {
 pub(super) struct Counters {
     bulk: u8,
     most: u32,
+    /// Counters that the card may still be asked for.
+    left: u32,
     blocks: BTreeMap<u32, Block>,
     /// Blocks with a free counter.
     open: Vec<u32>,
@@ -69,7 +71,22 @@ impl Counters {
         let offered = caps.general.flow_counter_bulk_alloc() & ((BULK << 1) - 1);
         let bulk = offered.checked_ilog2().map_or(0, |bit| 1 << bit);
         let most = 1u32.checked_shl(caps.general.log_max_flow_counter_bulk().into()).unwrap_or(MOST);
-        Self { bulk, most: most.min(MOST), blocks: BTreeMap::new(), open: Vec::new() }
+        let left = u32::from(caps.general.max_flow_counter_31_16()) << 16
+            | u32::from(caps.general.max_flow_counter_15_0());
+        Self { bulk, most: most.min(MOST), left, blocks: BTreeMap::new(), open: Vec::new() }
+    }
+
+    /// Counters of a block.
+    fn block(&self) -> u32 {
+        if self.bulk == 0 { 1 } else { LEAST_BULK << self.bulk.trailing_zeros() }
+    }
+
+    /// Whether there are `count` more.
+    pub(super) fn has(&self, count: usize) -> bool {
+        let free = self.open.iter().filter_map(|base| self.blocks.get(base)).map(|block| block.free.len());
+        let fresh = self.left - self.left % self.block();
+        // The open blocks are few: one that is partly free is used up first.
+        fresh as usize >= count || free.sum::<usize>() + fresh as usize >= count
     }
 
     /// A counter that stands at zero.
@@ -85,7 +102,8 @@ impl Counters {
         }
         let input = AllocFlowCounterIn::build().flow_counter_bulk(self.bulk).done();
         let base = commands.exec(&input)?.flow_counter_id();
-        let size = if self.bulk == 0 { 1 } else { LEAST_BULK << self.bulk.trailing_zeros() };
+        let size = self.block();
+        self.left = self.left.saturating_sub(size);
         let fresh = |number| Counter { number, before: Count::default() };
         let free: Vec<_> = (base + 1..base + size).rev().map(fresh).collect();
         if !free.is_empty() {
@@ -109,10 +127,12 @@ impl Counters {
             octets: counter.before.octets + last.octets,
         };
         block.free.push(Counter { before, ..counter });
+        let block_size = block.size;
         match block.free.len() as u32 {
             free if free == block.size => {
                 self.blocks.remove(&base);
                 self.open.retain(|other| *other != base);
+                self.left += block_size;
                 commands.exec(&DeallocFlowCounterIn::build().flow_counter_id(base).done()).map(|_| ())
             }
             1 => {

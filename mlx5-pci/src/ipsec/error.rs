@@ -3,6 +3,7 @@
 use super::refusal::Refusal;
 use crate::cmd::CmdError;
 use crate::error::Error;
+use crate::prm::CmdStatus;
 use core::fmt;
 
 /// Why an SA is not on the card. Nothing of it is.
@@ -33,6 +34,19 @@ impl fmt::Display for InstallError {
 }
 
 impl core::error::Error for InstallError {}
+
+impl InstallError {
+    /// What `error` of a command means. Capabilities tell how much there is of each thing, and not how much of it is in
+    /// use by others.
+    pub(super) fn of(error: Error) -> Self {
+        match error {
+            Error::Cmd(error) if matches!(error.status(), Some(CmdStatus::NO_RES | CmdStatus::LIM_ERR)) => {
+                Self::Full
+            }
+            error => Self::Device(error),
+        }
+    }
+}
 
 impl From<Refusal> for InstallError {
     fn from(refusal: Refusal) -> Self {

@@ -23,6 +23,11 @@ use alloc::vec::Vec;
 /// Counters that drop on receive, but for selectors.
 const UNSOUND: usize = 3;
 
+/// Counters that `sa` has.
+pub(super) fn counters(sa: &Install) -> usize {
+    if sa.direction.receives() { 1 + UNSOUND + usize::from(sa.selector.is_some()) } else { 1 }
+}
+
 /// Makes `sa` under the name `handle`, and notes in `made` what there is, also when a command fails.
 pub(super) fn make<F: Function>(
     commands: &mut Commands<F>,
@@ -56,7 +61,7 @@ fn make_receive<F: Function>(
     made.headers = Some(Headers::Shared(reformat));
     let rewrite = mark(commands, handle)?;
     made.rewrite = Some(rewrite);
-    for _ in 0..1 + UNSOUND + usize::from(sa.selector.is_some()) {
+    for _ in 0..counters(sa) {
         made.counters.push(ground.counters.take(commands)?);
     }
     let &[counter, icv, trailer, replay, ref rest @ ..] = made.counters.as_slice() else { return Ok(()) };

@@ -163,12 +163,17 @@ impl<F: Function> Offload<F> {
 
     /// SAs on the card.
     pub fn len(&self) -> usize {
-        self.sas.iter().flatten().count()
+        self.by_object.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.sas.iter().flatten().next().is_none()
+        self.by_object.is_empty()
+    }
+
+    /// Whether there is room for `sa`.
+    pub fn has_room(&self, sa: &Install) -> bool {
+        self.len() < 1 << self.abilities.log_sas && self.counters.has(install::counters(sa))
     }
 
     /// Whether the state of the card is not known any more, so that the function has to be reset.
@@ -188,6 +193,9 @@ impl<F: Function> Offload<F> {
         let receives = sa.direction.receives();
         if receives && self.inbound.contains(&(sa.destination, sa.spi)) {
             return Err(InstallError::Exists);
+        }
+        if !self.counters.has(install::counters(sa)) {
+            return Err(InstallError::Full);
         }
         let handle = self.names.take().ok_or(InstallError::Full)?;
         let (packets, expiry) = lifetime::limits(sa);
@@ -216,7 +224,7 @@ impl<F: Function> Offload<F> {
                 self.fail();
             }
             self.names.give_back(handle);
-            return Err(error.into());
+            return Err(InstallError::of(error));
         }
         self.checked_esn |= sa.esn;
         let slot = handle.slot();

@@ -3,8 +3,7 @@
 use super::esp::Cipher;
 use super::frames::{self, OPAQUE, OUR_MAC, PEER_MAC, from_peer, ip, to_peer};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use ipsec::offload::Engine;
-use ipsec::{AddressRange, Algorithm, PolicyId, SaParams, Software, Spi, UdpEncap};
+use ipsec::{Action, AddressRange, Algorithm, Ipsec, Policy, SaParams, Spi, UdpEncap};
 use mlx5_pci::ipsec::{Direction, Family, Install, Key, Limits, Mode, Ports, Secret};
 use net::{Instant, Packet};
 
@@ -127,7 +126,7 @@ impl Case {
     }
 
     /// The peer's software with its end of the SA, and the handle.
-    pub(crate) fn peer(&self, direction: ipsec::Direction) -> (Software, ipsec::Handle) {
+    pub(crate) fn peer(&self, direction: ipsec::Direction) -> (Ipsec, ipsec::Handle) {
         let (local, remote) = (Self::peers(self.family), Self::ours(self.family));
         let mode = match self.way {
             Way::Transport => ipsec::Mode::Transport { local, remote },
@@ -137,15 +136,14 @@ impl Case {
         let key = ipsec::Key::new(&[self.key(), Self::SALT.to_vec()].concat()).unwrap();
         let any = [AddressRange::ANY_V4, AddressRange::ANY_V6];
         let selectors = any.map(|any| ipsec::Selector::addresses(any, any).unwrap()).to_vec();
-        let mut sa = SaParams::new(direction, Spi(SPI), mode, (algorithm, key), (PolicyId(0), selectors));
+        let mut software = Ipsec::new(4);
+        let action = if self.way == Way::Transport { Action::TRANSPORT } else { Action::TUNNEL };
+        let policy = software.spd_mut().push(Policy { selectors: selectors.clone(), action });
+        let mut sa = SaParams::new(direction, Spi(SPI), mode, (algorithm, key), (policy, selectors));
         sa.encap = self.udp.then_some(UdpEncap { local_port: 4500, remote_port: 4500 });
         sa.esn = self.esn;
-        let mut software = Software::new(4);
-        let handle = match direction {
-            ipsec::Direction::In => software.install_rx(NOW, sa),
-            ipsec::Direction::Out => software.install_tx(NOW, sa),
-        };
-        (software, handle.unwrap())
+        let handle = software.install(NOW, sa).unwrap();
+        (software, handle)
     }
 
     /// The family of what is protected.
@@ -242,14 +240,14 @@ fn behind(address: IpAddr) -> IpAddr {
 }
 
 /// What `software` opens `frame` to.
-pub(crate) fn open(software: &mut Software, frame: &[u8]) -> Result<Vec<u8>, ipsec::Drop> {
+pub(crate) fn open(software: &mut Ipsec, frame: &[u8]) -> Result<Vec<u8>, ipsec::Drop> {
     let mut packet = Packet::from_bytes(&frame[ETHERNET..]);
     software.open(NOW, &mut packet)?;
     Ok(packet.bytes().to_vec())
 }
 
 /// The frame in which `software` seals `packet`.
-pub(crate) fn seal(software: &mut Software, handle: ipsec::Handle, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(software: &mut Ipsec, handle: ipsec::Handle, packet: &[u8]) -> Vec<u8> {
     let mut sealed = Packet::from_bytes(packet);
     software.seal(NOW, handle, &mut sealed).unwrap();
     from_peer(sealed.bytes())

@@ -84,6 +84,40 @@ fn as_many_fit_as_were_asked_for() {
 }
 
 #[test]
+fn a_card_that_has_no_more_of_something_is_full() {
+    for capability in [
+        ("general.max_flow_counter_31_16", 0),
+        ("flow_table.log_max_packet_reformat_context", 10),
+        ("flow_table.nic_receive.log_max_modify_header_context", 10),
+        ("general.log_max_dek", 10),
+    ] {
+        // A counter for each, and as few as there are.
+        let counters = [("general.flow_counter_bulk_alloc", 0), ("general.max_flow_counter_15_0", 2000)];
+        let mut rig = Rig::with(&[&counters[..], &[capability]].concat());
+        let (mut out, mut back) = (Case::PLAIN.sends(), Case::PLAIN.receives());
+        let mut handles = Vec::new();
+        let full = loop {
+            (out.spi, back.spi) = (0x1000 + handles.len() as u32, 0x1000 + handles.len() as u32);
+            match rig.nic.install(&back) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => break error,
+            }
+            match rig.nic.install(&out) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full, InstallError::Full, "{capability:?}");
+        assert!(handles.len() > 300 && !rig.nic.ipsec().unwrap().is_broken());
+        // One that goes makes room.
+        rig.nic.retire(handles[1]).unwrap();
+        rig.nic.retire(handles[0]).unwrap();
+        assert!(rig.nic.install(&back).is_ok());
+        rig.close_after_misuse();
+    }
+}
+
+#[test]
 fn other_destinations_may_have_the_same_spi() {
     let mut rig = Rig::new();
     let one = Case::PLAIN;
@@ -110,7 +144,7 @@ fn a_command_that_is_refused_leaves_nothing_behind() {
             if !sa.direction.receives() && opcode == Opcode::ALLOC_MODIFY_HEADER_CONTEXT {
                 continue;
             }
-            rig.machine.inject(Fault::CommandStatus { opcode: Some(opcode.0), status: 0x0f, syndrome: 7 });
+            rig.machine.inject(Fault::CommandStatus { opcode: Some(opcode.0), status: 3, syndrome: 7 });
             let Err(InstallError::Device(error)) = rig.nic.install(&sa) else { panic!("{opcode:?}") };
             assert!(error.to_string().contains("syndrome 0x00000007"), "{error}");
             assert!(rig.nic.ipsec().unwrap().is_empty());

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Capabilities of a card that has more room than a ConnectX-7 is on record with.
-const ROOM: [(&str, u64); 4] = [
+const ROOM: [(&str, u64); 5] = [
     ("general.log_max_dek", 18),
+    ("general.max_flow_counter_31_16", 8),
     ("ipsec.log_max_ipsec_offload", 18),
     ("flow_table.log_max_packet_reformat_context", 18),
     ("flow_table.nic_receive.log_max_modify_header_context", 18),
