@@ -57,7 +57,9 @@ pub(super) fn alloc(
     if count > limits.caps.max_modify_header_actions() {
         return Err(wrong(Check::Limit, "num_of_actions", 0x0f));
     }
-    if steering.rewrites.iter().filter(|(_, rewrite)| rewrite.kind == kind).count() >= limits.rewrites() {
+    let of_kind = || steering.rewrites.iter().filter(|(_, rewrite)| rewrite.kind == kind).count();
+    // There are no more of a kind than of all: mostly no need to count.
+    if steering.rewrites.len() >= limits.rewrites() && of_kind() >= limits.rewrites() {
         return Err(Refusal::new(CmdStatus::NO_RES, Check::Full, "opcode", 0));
     }
     let parse = |(n, item)| action(kind, item, ACTIONS + (ITEM * n) as u16);
