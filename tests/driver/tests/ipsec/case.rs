@@ -10,6 +10,11 @@ use net::{Instant, Packet};
 pub(crate) const NOW: Instant = Instant::from_secs(1000);
 pub(crate) const SPI: u32 = 0x1234_5678;
 pub(crate) const WINDOW: u16 = 64;
+/// UDP ports: ours, and what a NAT has made of the peer's.
+pub(crate) const PORTS: (u16, u16) = (4500, 61_234);
+/// Of the card's own outer headers.
+pub(crate) const HOP_LIMIT: u8 = 33;
+pub(crate) const TRAFFIC_CLASS: u8 = 0xb8;
 const IPV4_IN_IP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
 const ETHERNET: usize = 14;
@@ -89,6 +94,8 @@ impl Case {
             Ok(key) => Key::Aes128(key),
             Err(_) => Key::Aes256(key.try_into().unwrap()),
         };
+        let (ours, peers) = PORTS;
+        let (port_from, port_to) = if direction.receives() { (peers, ours) } else { (ours, peers) };
         // On receive the Ethernet header is that of what comes out.
         let (from, to) = if direction.receives() { (PEER_MAC, OUR_MAC) } else { (OUR_MAC, PEER_MAC) };
         Install {
@@ -98,11 +105,15 @@ impl Case {
             destination,
             mode: match self.way {
                 Way::Transport | Way::Software(_) => Mode::Transport,
-                Way::Card(inner) => {
-                    Mode::Tunnel { inner, source: from, destination: to, hop_limit: 64, traffic_class: 0 }
-                }
+                Way::Card(inner) => Mode::Tunnel {
+                    inner,
+                    source: from,
+                    destination: to,
+                    hop_limit: HOP_LIMIT,
+                    traffic_class: TRAFFIC_CLASS,
+                },
             },
-            udp: self.udp.then_some(Ports { source: 4500, destination: 4500 }),
+            udp: self.udp.then_some(Ports { source: port_from, destination: port_to }),
             vlan: None,
             secret: Secret { key, salt: Self::SALT },
             iv: [0x77; 8],
@@ -140,7 +151,7 @@ impl Case {
         let action = if self.way == Way::Transport { Action::TRANSPORT } else { Action::TUNNEL };
         let policy = software.spd_mut().push(Policy { selectors: selectors.clone(), action });
         let mut sa = SaParams::new(direction, Spi(SPI), mode, (algorithm, key), (policy, selectors));
-        sa.encap = self.udp.then_some(UdpEncap { local_port: 4500, remote_port: 4500 });
+        sa.encap = self.udp.then_some(UdpEncap { local_port: PORTS.1, remote_port: PORTS.0 });
         sa.esn = self.esn;
         let handle = software.install(NOW, sa).unwrap();
         (software, handle)
@@ -212,11 +223,43 @@ impl Case {
         &frame[ETHERNET + header + if self.udp { 8 } else { 0 }..]
     }
 
+    /// The headers before ESP in a frame that was sent are right.
+    pub(crate) fn check_outer(&self, frame: &[u8]) {
+        let esp = self.esp(frame).len();
+        let packet = &frame[ETHERNET..];
+        let v4 = self.family == Family::V4;
+        let header = if v4 { 20 } else { 40 };
+        let (class, hops, protocol) = if v4 {
+            assert_eq!(net::checksum::of(&packet[..20]), [0, 0]);
+            assert_eq!(u16::from_be_bytes([packet[2], packet[3]]), packet.len() as u16);
+            (packet[1], packet[8], packet[9])
+        } else {
+            assert_eq!(u16::from_be_bytes([packet[4], packet[5]]), packet.len() as u16 - 40);
+            (packet[0] << 4 | packet[1] >> 4, packet[7], packet[6])
+        };
+        let made = matches!(self.way, Way::Card(_));
+        let wanted = if made { (TRAFFIC_CLASS, HOP_LIMIT) } else { (0, 64) };
+        assert_eq!((class, hops), wanted, "{self:?}");
+        assert_eq!(protocol, if self.udp { frames::UDP } else { 50 });
+        if self.udp {
+            let udp = &packet[header..header + 8];
+            let field = |at: usize| u16::from_be_bytes([udp[at], udp[at + 1]]);
+            assert_eq!([field(0), field(2), field(4), field(6)], [PORTS.0, PORTS.1, 8 + esp as u16, 0]);
+        }
+        let (from, to) = (Self::ours(self.family), Self::peers(self.family));
+        let octets = |address: IpAddr| match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let addresses = [octets(from), octets(to)].concat();
+        assert_eq!(packet[header - addresses.len()..header], addresses, "{self:?}");
+    }
+
     /// A frame with this ESP from the peer.
     pub(crate) fn wire(&self, esp: &[u8]) -> Vec<u8> {
         let (source, destination) = (Self::peers(self.family), Self::ours(self.family));
         if self.udp {
-            from_peer(&ip(source, destination, frames::UDP, &frames::udp(4500, 4500, esp)))
+            from_peer(&ip(source, destination, frames::UDP, &frames::udp(PORTS.1, PORTS.0, esp)))
         } else {
             from_peer(&ip(source, destination, 50, esp))
         }

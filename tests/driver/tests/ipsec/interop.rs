@@ -33,6 +33,7 @@ fn what_the_card_seals_opens_in_software_and_by_hand() {
         assert_eq!(sent.len(), packets.len(), "{case:?}: {:?}", rig.machine.misuse());
         for ((number, packet), frame) in (1..).zip(&packets).zip(&sent) {
             assert_eq!(frame[..12], given[0][..12], "addresses");
+            case.check_outer(frame);
             let inside = cipher.open(0, case.esp(frame)).unwrap_or_else(|| panic!("{case:?} {number}"));
             assert_eq!((inside.spi, inside.number, inside.next), (SPI, number, next_header(&case)));
             let header = if case.inner() == Family::V4 { 20 } else { 40 };
