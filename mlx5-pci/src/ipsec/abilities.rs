@@ -88,14 +88,14 @@ impl Abilities {
                 aes_256: ipsec.ipsec_crypto_esp_aes_gcm_256_decrypt(),
                 transport: rx.reformat_del_esp_trasport(),
                 udp: rx.reformat_del_esp_transport_over_udp(),
-                tunnel: rx.reformat_l3_esp_tunnel_to_l2(),
+                tunnel: rx.reformat_l3_esp_tunnel_to_l2() && rx.reformat(),
             },
             send: Way {
                 aes_128: ipsec.ipsec_crypto_esp_aes_gcm_128_encrypt(),
                 aes_256: ipsec.ipsec_crypto_esp_aes_gcm_256_encrypt(),
                 transport: tx.reformat_add_esp_trasport(),
                 udp: tx.reformat_add_esp_transport_over_udp(),
-                tunnel: tx.reformat_l2_to_l3_esp_tunnel(),
+                tunnel: tx.reformat_l2_to_l3_esp_tunnel() && tx.reformat(),
             },
             esn: ipsec.ipsec_esn(),
             log_windows: (

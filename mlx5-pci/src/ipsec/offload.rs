@@ -109,9 +109,9 @@ impl<F: Function> Offload<F> {
         }
         let &[unsound, unnamed, left] = rest.as_slice() else { return Err(InstallError::Down) };
         let log_sas = abilities.log_sas;
-        let selectors = abilities.no_selector.is_none();
-        let receive = Receive::create(commands, log_sas, selectors, next, unsound)?;
-        let send = Send::create(commands, log_sas, unnamed, left)?;
+        let with = (abilities.no_selector.is_none(), abilities.receive.tunnel);
+        let receive = Receive::create(commands, log_sas, with, next, unsound)?;
+        let send = Send::create(commands, log_sas, abilities.send.tunnel, unnamed, left)?;
         let access = Access::create(commands, domain)?;
         let watch = Watch::create(commands, domain.uar, log_sas)?;
         Ok(Self {

@@ -133,7 +133,7 @@ impl Receive {
     pub(super) fn create<F: Function>(
         commands: &mut Commands<F>,
         log_sas: u8,
-        with_selectors: bool,
+        (with_selectors, with_tunnels): (bool, bool),
         next: u32,
         rest: Counter,
     ) -> Result<Self, CmdError> {
@@ -160,7 +160,7 @@ impl Receive {
         status.fix(commands, &verdict(0, u8::MAX, u32::MAX), &verdict(0, 0, 0), &go_on)?;
         status.fix(commands, &any, &any, &Rule::drop().count(rest.number))?;
 
-        let table = Table::create_reformatting(commands, kind, SAS, log_sas + 3)?;
+        let table = Table::create_reformatting(commands, kind, SAS, log_sas + 3, with_tunnels)?;
         let mut table = Groups::new(table);
         for shape in KINDS {
             table.add(commands, sas, &shape.mask())?;

@@ -48,6 +48,7 @@ impl Send {
     pub(super) fn create<F: Function>(
         commands: &mut Commands<F>,
         log_sas: u8,
+        with_tunnels: bool,
         unnamed: Counter,
         left: Counter,
     ) -> Result<Self, CmdError> {
@@ -56,7 +57,7 @@ impl Send {
         let status = Table::create(commands, kind, STATUS, 0)?;
         let out = status.group(commands, 0..1, &any)?;
         status.set_rule(commands, &out, 0, &any, &Rule::allow().count(left.number))?;
-        let sas = Table::create_reformatting(commands, kind, SAS, log_sas + 1)?;
+        let sas = Table::create_reformatting(commands, kind, SAS, log_sas + 1, with_tunnels)?;
         let count = 1 << log_sas;
         let protected = sas.group(commands, 0..count, &of(u32::MAX, 0xf, true))?;
         let clear = sas.group(commands, count..count + 1, &of(MARKER, 0, false))?;

@@ -75,7 +75,7 @@ impl Table {
         Self::create_as(commands, kind, &context)
     }
 
-    /// A table whose entries may change where the layers of a packet begin (`reformat_en`).
+    /// A table whose entries may change where the layers of a packet begin (`reformat_en`), if `reformats`.
     ///
     /// # Errors
     /// When the command fails.
@@ -84,8 +84,9 @@ impl Table {
         kind: FlowTableType,
         level: u8,
         log_size: u8,
+        reformats: bool,
     ) -> Result<Self, CmdError> {
-        let context = FlowTableContext::build().level(level).log_size(log_size).reformat_en(true).done();
+        let context = FlowTableContext::build().level(level).log_size(log_size).reformat_en(reformats).done();
         Self::create_as(commands, kind, &context)
     }
 

@@ -10,6 +10,7 @@ mod esp;
 mod frames;
 mod install;
 mod interop;
+mod liar;
 mod limits;
 mod numbers;
 mod offloads;

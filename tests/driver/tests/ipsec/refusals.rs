@@ -48,6 +48,33 @@ fn what_a_card_can_not_do_without_is_named() {
     }
 }
 
+#[test]
+fn a_card_without_tunnels_has_the_rest() {
+    let mut rig = Rig::with(&[
+        ("flow_table.nic_receive.reformat", 0),
+        ("flow_table.nic_receive.reformat_l3_esp_tunnel_to_l2", 0),
+        ("flow_table.nic_transmit.reformat", 0),
+        ("flow_table.nic_transmit.reformat_l2_to_l3_esp_tunnel", 0),
+    ]);
+    for case in Case::all() {
+        if matches!(case.way, Way::Card(_)) {
+            assert_eq!(
+                [rig.nic.install(&case.sends()), rig.nic.install(&case.receives())],
+                [false, true].map(|receive| Err(InstallError::Refused(Refusal::Tunnel { receive })))
+            );
+            continue;
+        }
+        let (out, back) = (rig.install(&case.sends()), rig.install(&case.receives()));
+        assert_eq!(rig.seal(out, &[case.given(&case.packet(true, 40))]).len(), 1);
+        let next = if case.way == Way::Transport { 253 } else { 59 };
+        let sealed = case.wire(&case.cipher().seal(super::case::SPI, 1, next, &[1; 40]));
+        assert_eq!(rig.open(&sealed).1, Some(back.bits()));
+        rig.nic.retire(out).unwrap();
+        rig.nic.retire(back).unwrap();
+    }
+    rig.close();
+}
+
 type Change = fn(&mut Install);
 
 /// What is refused by a card with these capabilities.
