@@ -9,6 +9,7 @@
 pub mod capture;
 pub mod cards;
 pub mod charon;
+pub mod datagrams;
 pub mod decoder;
 pub mod error;
 pub mod initramfs;
@@ -25,4 +26,5 @@ pub mod swanctl;
 pub mod topology;
 pub mod traffic;
 pub mod transcript;
+pub mod tunnel;
 pub mod uml;

@@ -3,6 +3,7 @@
 //!
 //! They are hidden subcommands of the host tool (`xtask traffic …`), so a namespace needs nothing but that program.
 
+use crate::datagrams;
 use crate::error::{Error, Result, demand};
 use crate::namespace::Namespace;
 use crate::paths;
@@ -32,7 +33,7 @@ impl Report {
     }
 }
 
-/// The subcommand's whole job. `arguments` is `receive ADDRESS:PORT` or `send LOCAL-IP ADDRESS:PORT OCTETS SEED`.
+/// The subcommand's whole job: an end of a transfer, or of a load of datagrams.
 ///
 /// # Errors
 /// When the arguments are wrong or the connection fails.
@@ -43,8 +44,18 @@ pub fn main(arguments: &[String]) -> Result<()> {
         ["send", local, address, octets, seed] => {
             send(parsed(local)?, parsed(address)?, parsed(octets)?, parsed(seed)?)
         }
+        ["sink", address] => datagrams::sink(parsed(address)?),
+        ["burst", local, target, octets, count, pause] => datagrams::burst(
+            parsed(local)?,
+            parsed(target)?,
+            parsed(octets)?,
+            parsed(count)?,
+            Duration::from_micros(parsed(pause)?),
+        ),
         _ => Err(Error::Observed {
-            expected: "receive ADDRESS:PORT | send LOCAL-IP ADDRESS:PORT OCTETS SEED".into(),
+            expected: "receive ADDRESS:PORT | send LOCAL-IP ADDRESS:PORT OCTETS SEED | sink ADDRESS:PORT | \
+                       burst LOCAL:PORT ADDRESS:PORT OCTETS COUNT MICROSECONDS"
+                .into(),
             found: arguments.join(" "),
         }),
     }

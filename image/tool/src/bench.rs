@@ -11,6 +11,7 @@ mod error;
 mod footprint;
 mod forward;
 mod iperf;
+mod offload;
 mod quiet;
 mod report;
 
@@ -26,8 +27,8 @@ use std::process::{Command, ExitCode};
 /// How the command is used.
 const USAGE: &str = "\
 cargo xtask bench [NAME…] [--quick] [--check] [--quiet] [--runs N]
-    runs the benches named (all: boot, footprint, forward, driver); needs root, QEMU, strongSwan, iperf3, mmdebstrap,
-    but for `driver`, which needs Valgrind
+    runs the benches named (all: boot, footprint, forward, driver, offload); needs root, QEMU, strongSwan, iperf3, mmdebstrap,
+    but for `driver`, which needs Valgrind, and `offload`, which needs root, QEMU and the oracle's cache
     --quick    a smoke test: the image alone, one short sample each
     --check    ends with 1 if a goal is missed
     --quiet    waits before each sample until less than 10 % of the processors is busy (at most 2 min)
@@ -38,13 +39,16 @@ cargo xtask bench check [NAME…]
     holds the documents of earlier runs against their goals; ends with 1 if one is missed or not there";
 
 /// The benches.
-pub(crate) const NAMES: [&str; 4] = ["boot", "footprint", "forward", DRIVER];
+pub(crate) const NAMES: [&str; 5] = ["boot", "footprint", "forward", DRIVER, OFFLOAD];
 /// The one that has no image and no peer.
 const DRIVER: &str = "driver";
+/// The one on modelled cards, whose peer is the image itself.
+const OFFLOAD: &str = "offload";
 
 /// What the benches under QEMU need, and what `driver` needs.
 const NEEDS: &[Need] = &[Need::Root, Need::Network, Need::Qemu, Need::StrongSwan, Need::Appliance];
 const DRIVER_NEEDS: &[Need] = &[Need::Valgrind];
+const OFFLOAD_NEEDS: &[Need] = &[Need::Root, Need::Network, Need::Qemu, Need::Oracle];
 
 /// Longest wait for a quiet machine before a sample.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -140,9 +144,12 @@ fn main(arguments: &[String]) -> Result<bool> {
     let mut options = Options::parse(arguments)?;
     if !options.check_only {
         let of_image = options.names.iter().any(|name| name != DRIVER);
-        let of_driver = options.names.iter().any(|name| name == DRIVER);
-        let needs = [if of_image { NEEDS } else { &[] }, if of_driver { DRIVER_NEEDS } else { &[] }];
-        prerequisites::check(&needs.concat())?;
+        let needs = options.names.iter().flat_map(|name| match name.as_str() {
+            DRIVER => DRIVER_NEEDS,
+            OFFLOAD => OFFLOAD_NEEDS,
+            _ => NEEDS,
+        });
+        prerequisites::check(&needs.copied().collect::<Vec<_>>())?;
         if of_image && std::env::var_os("RAVELIN_IMAGE").is_none() {
             image_file::build()?;
         }
@@ -163,6 +170,7 @@ fn measure(name: &str, options: &mut Options) -> Result<Report> {
         "footprint" => footprint::run(options)?,
         "forward" => forward::run(options)?,
         DRIVER => driver::run_all(options)?,
+        OFFLOAD => offload::run(options)?,
         other => return Err(Error::UnknownBench(other.to_owned())),
     };
     let report = Report { bench: name.to_owned(), quick: options.quick, host: host(name, options)?, rows };
