@@ -5,6 +5,7 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::net::IpAddr;
 
 use ike_lite::{Endpoint, IkeId};
+use ipsec::offload::Name;
 use ipsec::{Ipsec, PolicyId};
 use net::{Burst, Duration, Instant, Meta, Packet, Pool, PortId, Received, Stack};
 use rand_core::CryptoRng;
@@ -99,6 +100,12 @@ impl Gateway {
             port.rx.bytes += frame.len() as u64;
         }
         self.watch(now, Point::FrameIn(port), &frame);
+        if let Some(name) = frame.meta.sa_in {
+            if let Ok(packet) = self.stack.unframe(frame) {
+                self.opened_by_card(now, packet, Name(name));
+            }
+            return;
+        }
         match self.stack.receive(now, frame) {
             Received::Ip(packet, parsed) => self.input(now, packet, parsed),
             Received::Consumed | Received::Dropped(_) => {}

@@ -14,7 +14,7 @@ use ipsec::offload::Name;
 use ipsec::wire::Encapsulated;
 use ipsec::{Handle, Opened, Outbound};
 use net::ip::{ipv6, proto, udp};
-use net::{Flow, Instant, Local, Packet, Parsed, Ports, Reassembled, Unreachable};
+use net::{Flow, Hop, Instant, Local, Packet, Parsed, Ports, Reassembled, Unreachable};
 
 use crate::cause::Cause;
 use crate::gateway::Gateway;
@@ -35,12 +35,23 @@ pub(crate) enum Origin {
     Own,
 }
 
+/// How packets leave by an SA.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    /// The largest packet that fits.
+    limit: u16,
+    /// Whether larger ones are to be cut before.
+    cut_inside: bool,
+    /// Whether a card does it.
+    by_card: bool,
+    /// The way to the peer.
+    hop: Option<Hop>,
+}
+
 impl Gateway {
     /// Takes a sound IP packet off the wire.
     pub(crate) fn input(&mut self, now: Instant, packet: Packet, parsed: Parsed) {
-        if let Some(name) = packet.meta.sa_in {
-            self.opened_by_card(now, packet, Name(name));
-        } else if self.stack.is_local(parsed.flow.dst) {
+        if self.stack.is_local(parsed.flow.dst) {
             if let Some((packet, parsed)) = self.whole(now, packet, parsed) {
                 self.input_local(now, packet, parsed);
             }
@@ -136,7 +147,7 @@ impl Gateway {
     }
 
     /// Takes a packet that a card has opened under the SA that it calls `name`.
-    fn opened_by_card(&mut self, now: Instant, mut packet: Packet, name: Name) {
+    pub(crate) fn opened_by_card(&mut self, now: Instant, mut packet: Packet, name: Name) {
         let port = packet.meta.port;
         let Ok(opened) = self.ipsec.open_by_card(now, (port, name), &mut packet) else { return };
         self.opened(now, packet, opened);
@@ -273,12 +284,20 @@ impl Gateway {
 
     /// Seals a packet, after cutting it to what fits (RFC 4301, section 8.2).
     fn protect(&mut self, now: Instant, packet: Packet, parsed: &Parsed, origin: Origin, handle: Handle) {
-        let (limit, cut_inside, by_card) = self.limit(now, handle);
+        let Way { limit, cut_inside, by_card, hop } = self.way(now, handle);
         let may_cut = !parsed.dont_fragment || packet.meta.fragment_size.is_some();
         // In transport mode, and where the peer compares ports, whole datagrams are protected and the
         // outer packet is cut (RFC 4303, section 3.3.4; RFC 4301, section 7).
         let cut_outside = !cut_inside && !by_card && (may_cut || origin == Origin::Own);
-        if packet.len() <= usize::from(limit) || cut_outside {
+        if packet.len() <= usize::from(limit) {
+            let Some(packet) = self.sealed(now, packet, handle) else { return };
+            let _ = match hop {
+                Some(hop) => self.stack.send_by(now, hop, packet),
+                None => self.stack.send(now, packet),
+            };
+            return;
+        }
+        if cut_outside {
             return self.seal(now, packet, handle);
         }
         if may_cut && cut_inside {
@@ -304,16 +323,17 @@ impl Gateway {
         }
     }
 
-    /// The largest packet that fits through an SA, whether larger ones are to be cut before, and whether a card does it.
+    /// How packets leave by an SA.
     #[inline]
-    fn limit(&mut self, now: Instant, handle: Handle) -> (u16, bool, bool) {
-        let Some(slot) = self.slots.of(handle) else { return (0, false, false) };
+    fn way(&mut self, now: Instant, handle: Handle) -> Way {
+        let Some(slot) = self.slots.of(handle) else { return Way::default() };
         if now >= slot.limit_until {
             slot.limit = self.ipsec.max_inner(handle, self.stack.path_mtu(slot.remote));
+            slot.hop = self.stack.hop(slot.remote);
             slot.limit_until = now + LIMIT_AGE;
         }
         let cut_inside = slot.tunnel && slot.sends.is_some_and(|sends| sends.cut_inside);
-        (slot.limit, cut_inside, slot.by_card)
+        Way { limit: slot.limit, cut_inside, by_card: slot.by_card, hop: slot.hop }
     }
 
     fn seal(&mut self, now: Instant, packet: Packet, handle: Handle) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ipsec::Handle;
-use net::{Duration, Instant};
+use net::{Duration, Hop, Instant};
 
 /// How long a computed packet limit is used before the path MTU is asked for again.
 pub(crate) const LIMIT_AGE: Duration = Duration::from_secs(1);
@@ -39,8 +39,9 @@ pub(crate) struct Slot {
     pub(crate) by_card: bool,
     /// Present on outbound SAs.
     pub(crate) sends: Option<Sends>,
-    /// Largest inner packet; valid until `limit_until`.
+    /// Largest inner packet, and the way to the peer; valid until `limit_until`.
     pub(crate) limit: u16,
+    pub(crate) hop: Option<Hop>,
     pub(crate) limit_until: Instant,
     /// When the next hint to IKE is due.
     pub(crate) hint_at: Instant,
@@ -56,6 +57,7 @@ impl Slot {
             by_card: false,
             sends: None,
             limit: 0,
+            hop: None,
             limit_until: Instant::ZERO,
             hint_at: Instant::ZERO,
         }

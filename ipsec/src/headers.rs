@@ -115,6 +115,19 @@ pub(crate) fn insertion(packet: &[u8]) -> Result<Place, Cause> {
     walk(packet, &[proto::HOP_BY_HOP, proto::ROUTING], Cause::TransportFragment, Cause::Malformed)
 }
 
+/// What stands behind all extension headers of an outer packet whose header is `ip`.
+#[inline]
+pub(crate) fn payload_of(ip: &Ip, packet: &[u8]) -> Result<Place, Cause> {
+    if ip.v6 {
+        return payload(packet);
+    }
+    if ip.fragment {
+        return Err(Cause::OuterFragment);
+    }
+    let next = packet.get(ipv4::PROTOCOL).copied().ok_or(Cause::OuterMalformed)?;
+    Ok(Place { at: ip.header_len, announced_at: ipv4::PROTOCOL, next })
+}
+
 /// What stands behind all extension headers of an outer packet.
 pub(crate) fn payload(packet: &[u8]) -> Result<Place, Cause> {
     let all = [proto::HOP_BY_HOP, proto::ROUTING, proto::DEST_OPTIONS];

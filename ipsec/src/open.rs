@@ -163,7 +163,8 @@ pub(crate) fn finish(
         return Err(Cause::NotByCard);
     }
     let ip = Ip::parse(packet.bytes()).ok_or(Cause::OuterMalformed)?;
-    if ip.total_len != packet.len() {
+    // What is behind has filled the frame.
+    if !packet.truncate(ip.total_len) {
         return Err(Cause::Truncated);
     }
     if let Err(cause) = sa.meter.allow(now, 0) {
@@ -177,7 +178,7 @@ pub(crate) fn finish(
             found.told = true;
         }
     }
-    let place = headers::payload(packet.bytes())?;
+    let place = headers::payload_of(&ip, packet.bytes())?;
     let length = packet.len() - place.at;
     found.told |= sa.meter.count(now, if sa.mode.is_tunnel() { length } else { packet.len() });
     //= rfc4303#2.6

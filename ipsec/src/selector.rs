@@ -54,9 +54,17 @@ impl AddressRange {
     }
 
     /// Whether `addr` is of this family and in this range.
-    // Families never mix: an IPv4 address orders below every IPv6 address, and both ends are of one family.
+    #[inline]
     pub fn contains(&self, addr: IpAddr) -> bool {
-        self.first <= addr && addr <= self.last
+        match (self.first, self.last, addr) {
+            (IpAddr::V4(first), IpAddr::V4(last), IpAddr::V4(addr)) => {
+                (first.to_bits()..=last.to_bits()).contains(&addr.to_bits())
+            }
+            (IpAddr::V6(first), IpAddr::V6(last), IpAddr::V6(addr)) => {
+                (first.to_bits()..=last.to_bits()).contains(&addr.to_bits())
+            }
+            _ => false,
+        }
     }
 
     /// Whether every address of this range is in `other`.

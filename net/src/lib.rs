@@ -47,6 +47,6 @@ pub use offload::{Headers, Offloads};
 pub use packet::{Fill, Meta, Packet, Pool, Slab, Slabs};
 pub use prefix::{Prefix, PrefixError};
 pub use smoltcp::wire;
-pub use stack::Stack;
+pub use stack::{Hop, Stack};
 pub use time::{Duration, Instant};
 pub use verdict::{Egress, ErrorKind, IcmpError, Local, Reassembled, Received, Udp, Unreachable};

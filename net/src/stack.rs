@@ -16,6 +16,8 @@ mod local;
 mod receive;
 mod send;
 
+pub use send::Hop;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

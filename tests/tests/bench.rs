@@ -38,6 +38,16 @@ const DRIVER_ROWS: &[&str] = &[
     "published: ",
 ];
 
+/// What a smoke run of `offload` leaves.
+const OFFLOAD_ROWS: &[&str] = &[
+    "64 B out, in clear",
+    "64 B out, by card",
+    "1500 B in, in software",
+    "TCP in, per byte, by card",
+    "TCP out, in clear",
+    "TCP in, by card",
+];
+
 /// The longest that building and running it takes on a machine with other work.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -71,6 +81,18 @@ fn the_driver_s_bench_moves_every_packet_and_counts_instructions() -> Result<()>
     let status = bench.wait(DRIVER_PATIENCE)?;
     demand(status.success(), "the smoke run to succeed", bench.transcript().tail())?;
     check_document(&paths::target(), "driver", DRIVER_ROWS)
+}
+
+#[test]
+fn the_bench_of_the_card_counts_instructions_and_carries_a_stream() -> Result<()> {
+    prerequisites::check(&[Need::Root, Need::Network, Need::Qemu, Need::Oracle])?;
+    let site = Site::new("bench-offload-suite")?;
+    let mut command = Command::new(paths::xtask());
+    command.args(["bench", "offload", "--quick"]).env("RAVELIN_IMAGE", paths::image());
+    let mut bench = Process::spawn(&site, "bench", command)?;
+    let status = bench.wait(PATIENCE)?;
+    demand(status.success(), "the smoke run to succeed", bench.transcript().tail())?;
+    check_document(&paths::target(), "offload", OFFLOAD_ROWS)
 }
 
 /// Demands that a smoke run has left a document with the rows that are promised.

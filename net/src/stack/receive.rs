@@ -72,6 +72,22 @@ impl Stack {
         Ok(Received::Ip(frame, parsed))
     }
 
+    /// Takes the Ethernet header off a frame whose IP packet a device has verified as a part of what it opened, so that
+    /// nothing of it is asked again. An error is counted.
+    pub fn unframe(&mut self, mut frame: Packet) -> Result<Packet, Cause> {
+        let outcome = match Header::parse(frame.bytes()) {
+            None => Err(Cause::FrameShort),
+            Some(Header { kind: ethernet::IPV4 | ethernet::IPV6, .. }) => Ok(()),
+            Some(_) => Err(Cause::Ethertype),
+        };
+        if let Err(cause) = outcome {
+            return Err(self.counters.count(cause));
+        }
+        // It is as long as its header.
+        let _ = frame.pull(ethernet::HEADER);
+        Ok(frame)
+    }
+
     /// The checks that [`Stack::receive`] makes of addresses and options, for a packet that came another
     /// way: out of a tunnel. An error is counted.
     pub fn admit(&mut self, packet: &Packet, parsed: &Parsed) -> Result<(), Cause> {

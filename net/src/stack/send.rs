@@ -20,6 +20,10 @@ use crate::time::Instant;
 use crate::verdict::Egress;
 use crate::wire::EthernetAddress;
 
+/// The way to a destination: port and next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop(Key);
+
 impl Stack {
     /// Port and next hop to `dst`; a link-local `dst` is on the link of `scope`.
     #[inline]
@@ -108,6 +112,18 @@ impl Stack {
     #[inline]
     pub fn send(&mut self, now: Instant, packet: Packet) -> Result<(), Cause> {
         self.try_send(now, packet).map_err(|cause| self.counters.count(cause))
+    }
+
+    /// The way to `dst`, for [`Stack::send_by`]; it holds until routes change.
+    pub fn hop(&self, dst: IpAddr) -> Option<Hop> {
+        let Egress { port, next_hop, .. } = self.egress(dst)?;
+        Some(Hop(Key { port, addr: next_hop }))
+    }
+
+    /// Sends an IP packet by a way that [`Stack::hop`] has found for its destination. It is known to fit.
+    #[inline]
+    pub fn send_by(&mut self, now: Instant, hop: Hop, packet: Packet) -> Result<(), Cause> {
+        self.transmit(now, hop.0, packet).map_err(|cause| self.counters.count(cause))
     }
 
     fn try_send(&mut self, now: Instant, packet: Packet) -> Result<(), Cause> {
