@@ -6,10 +6,10 @@ use super::rig::Rig;
 use mlx5_driver_tests::Machine;
 use mlx5_pci::ipsec::Family;
 
-/// Lengths of payload: all, but for the longer key, which changes nothing else, where that is slow.
-fn lengths(case: &Case) -> Vec<usize> {
-    let step = if cfg!(debug_assertions) && case.wide { 17 } else { 1 };
-    (0..=1500).step_by(step).collect()
+/// Lengths of payload: all of them, or those about the ends of blocks and paddings where all take long.
+fn lengths() -> impl Iterator<Item = usize> {
+    let chosen = |length: &usize| !cfg!(debug_assertions) || *length < 40 || length.is_multiple_of(31);
+    (0..=1500).filter(chosen)
 }
 
 fn next_header(case: &Case) -> u8 {
@@ -27,7 +27,7 @@ fn what_the_card_seals_opens_in_software_and_by_hand() {
         let handle = rig.install(&case.sends());
         let (mut software, _) = case.peer(ipsec::Direction::In);
         let cipher = case.cipher();
-        let packets: Vec<_> = lengths(&case).into_iter().map(|length| case.packet(true, length)).collect();
+        let packets: Vec<_> = lengths().map(|length| case.packet(true, length)).collect();
         let given: Vec<_> = packets.iter().map(|packet| case.given(packet)).collect();
         let sent = rig.seal(handle, &given);
         assert_eq!(sent.len(), packets.len(), "{case:?}: {:?}", rig.machine.misuse());
@@ -55,7 +55,7 @@ fn what_software_seals_the_card_opens() {
     for case in Case::all() {
         let handle = rig.install(&case.receives());
         let (mut software, out) = case.peer(ipsec::Direction::Out);
-        for length in lengths(&case) {
+        for length in lengths() {
             let packet = case.packet(false, length);
             let sealed = seal(&mut software, out, &packet);
             let (frame, sa) = rig.open(&sealed);
@@ -64,7 +64,7 @@ fn what_software_seals_the_card_opens() {
         }
         let counts = rig.nic.retire(handle).unwrap().unwrap();
         assert_eq!(counts.passed(), counts.all);
-        assert_eq!(counts.all.packets, lengths(&case).len() as u64);
+        assert_eq!(counts.all.packets, lengths().count() as u64);
     }
     rig.close();
 }

@@ -4,7 +4,8 @@ use super::case::{Case, SPI};
 use super::frames::OPAQUE;
 use super::rig::Rig;
 use core::time::Duration;
-use mlx5_pci::ipsec::{Event, Expiry, Family, Limits};
+use mlx5_pci::ipsec::{Event, Expiry, Family, Handle, Limits};
+use std::collections::HashSet;
 
 fn cases() -> [Case; 3] {
     let plain = Case::PLAIN;
@@ -47,6 +48,32 @@ fn the_card_stops_by_itself_when_nobody_looks() {
         assert_eq!(rig.seal(handle, &frames).len(), 0);
         rig.nic.retire(handle).unwrap();
     }
+    rig.close();
+}
+
+#[test]
+fn the_card_tells_of_many_at_once() {
+    let mut rig = Rig::new();
+    let case = Case::PLAIN;
+    let mut sa = case.sends();
+    sa.packets = Limits { soft: Some(3), hard: Some(9) };
+    let handles: Vec<Handle> = (0..200)
+        .map(|number| {
+            sa.spi = 0x1000 + number;
+            rig.install(&sa)
+        })
+        .collect();
+    let frame = case.given(&case.packet(true, 20));
+    let mut told = |count: usize, event: fn(Handle, Expiry) -> Event| {
+        let frames = vec![frame.clone(); count];
+        assert!(handles.iter().all(|handle| rig.seal(*handle, &frames).len() == count));
+        // Before all have had their turn.
+        let told: HashSet<String> = rig.events().iter().map(|event| format!("{event:?}")).collect();
+        let wanted = handles.iter().map(|handle| format!("{:?}", event(*handle, Expiry::Packets)));
+        assert_eq!(told, wanted.collect());
+    };
+    told(3, Event::Soft);
+    told(6, Event::Hard);
     rig.close();
 }
 

@@ -21,14 +21,18 @@ pub(crate) struct Rig {
     pub(crate) pool: Pool,
 }
 
-fn port() -> PortSettings {
-    let queues = queues::Settings {
+/// Small queues of the plain kind.
+pub(crate) fn plain_queues() -> queues::Settings {
+    queues::Settings {
         log_send: 7,
         log_receive: 6,
         striding: false,
         compression: false,
         ..queues::Settings::default()
-    };
+    }
+}
+
+fn port(queues: queues::Settings) -> PortSettings {
     PortSettings { queues, mtu: MTU, filter: Filter { promiscuous: true, ..Filter::default() } }
 }
 
@@ -47,13 +51,18 @@ impl Rig {
 
     /// One that could and does not.
     pub(crate) fn plain(capabilities: &[(&str, u64)]) -> Self {
+        Self::with_queues(capabilities, plain_queues())
+    }
+
+    /// The same with other queues.
+    pub(crate) fn with_queues(capabilities: &[(&str, u64)], queues: queues::Settings) -> Self {
         let mut profile = Profile::named("cx7").unwrap();
         for (name, value) in capabilities {
             profile.set(name, *value).unwrap();
         }
         let machine = InProcess::with_profile(profile);
         let pool = Pool::for_frames(BUFFERS, usize::from(MTU) + 18);
-        let nic = Mlx5::new(open(&machine), port(), pool.clone(), PortId(2)).unwrap();
+        let nic = Mlx5::new(open(&machine), port(queues), pool.clone(), PortId(2)).unwrap();
         Self { machine, nic, pool }
     }
 

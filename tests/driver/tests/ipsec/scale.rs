@@ -75,7 +75,7 @@ fn a_thousand() {
 #[test]
 fn a_hundred_thousand() {
     // What is slow in a debug build is the model.
-    come_and_go(17, if cfg!(debug_assertions) { 2_000 } else { 50_000 });
+    come_and_go(17, if cfg!(debug_assertions) { 1_000 } else { 50_000 });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use mlx5_pci::ipsec::{Family, Handle, Install, Key, Secret};
 use net::{Burst, Nic};
 use std::collections::{BTreeMap, HashSet};
 
-const PACKETS: usize = if cfg!(debug_assertions) { 200_000 } else { 1_200_000 };
+const PACKETS: usize = if cfg!(debug_assertions) { 60_000 } else { 1_200_000 };
 /// Pairs of peers, of which each has an SA at any time.
 const PLACES: usize = 12;
 

@@ -2,10 +2,11 @@
 
 use super::case::{Case, SPI, WINDOW};
 use super::frames::{self, OPAQUE, TCP, UDP, from_peer, ip, pattern};
-use super::rig::Rig;
+use super::rig::{Rig, plain_queues};
 use mlx5_driver_tests::Machine;
 use mlx5_model::Fault;
 use mlx5_pci::ipsec::{Counts, Direction, Family, Handle, Selector};
+use mlx5_pci::queues::Settings;
 
 fn counts(rig: &mut Rig, handle: Handle) -> Counts {
     rig.nic.read(handle).unwrap().unwrap().counts
@@ -291,6 +292,44 @@ fn clear_traffic_goes_on_beside() {
         .collect();
     assert_eq!(come, [Some(back.bits()), None].repeat(4));
     rig.close();
+}
+
+#[test]
+fn packets_that_come_together_are_told_apart() {
+    let capabilities = [
+        ("general.striding_rq", 1),
+        ("general.cqe_compression", 1),
+        ("general.mini_cqe_resp_stride_index", 1),
+    ];
+    let case = Case::PLAIN;
+    for (striding, compression) in [(false, false), (false, true), (true, false), (true, true)] {
+        let queues = Settings { striding, compression, ..plain_queues() };
+        let mut rig = Rig::with_queues(&capabilities, queues);
+        rig.enable().unwrap();
+        let mut other = case.receives();
+        other.spi = SPI + 1;
+        let (one, two) = (rig.install(&case.receives()), rig.install(&other));
+        let clear = from_peer(&case.packet(false, 40));
+        let mut wanted = Vec::new();
+        // Runs that a card would compress, next to each other.
+        for (number, kind) in (1..).zip([0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 1, 2, 1, 0, 0, 0, 0, 0, 1, 1, 2, 2]) {
+            let sealed = |spi| case.wire(&case.cipher().seal(spi, number, OPAQUE, &pattern(40)));
+            let (frame, sa) = match kind {
+                0 => (clear.clone(), None),
+                1 => (sealed(SPI), Some(one.bits())),
+                _ => (sealed(SPI + 1), Some(two.bits())),
+            };
+            rig.machine.receive(&frame);
+            wanted.push(sa);
+        }
+        rig.machine.pass(core::time::Duration::from_millis(1));
+        let mut burst = net::Burst::new();
+        net::Nic::rx(&mut rig.nic, &mut burst);
+        assert_eq!(burst.iter().map(|packet| packet.meta.sa_in).collect::<Vec<_>>(), wanted);
+        assert!(burst.iter().all(|packet| packet.bytes() == clear));
+        drop(burst);
+        rig.close();
+    }
 }
 
 #[test]
