@@ -70,7 +70,13 @@ impl<N: Nic> Complete<N> {
         if let Some(mss) = packet.meta.segment {
             let Some(headers) = Headers::parse(packet.bytes()).filter(|headers| headers.proto == proto::TCP)
             else {
-                self.drops += 1;
+                // A packet inside of one that is sealed is for the device to cut.
+                let inner = packet.meta.sa_out.and_then(|_| Headers::parse_inner(packet.bytes()));
+                if inner.is_some() && packet.len() <= can.segment {
+                    self.finish(packet, can);
+                } else {
+                    self.drops += 1;
+                }
                 return;
             };
             let payload = packet.len() - headers.payload;

@@ -99,6 +99,30 @@ fn checksums_are_those_of_scapy() {
 }
 
 #[test]
+fn what_is_inside_of_a_sealed_packet_is_cut_by_the_device() {
+    let inner = tcp(true, 3000).bytes()[14..].to_vec();
+    // Outer IPv6 with protocol 4.
+    let outer = [&hex(UDP6)[..6], &[4, 64], &hex(UDP6)[8..40], &inner].concat();
+    let can = Offloads { esp: true, ..EVERYTHING };
+    for (can, sa, sent) in [
+        (can, Some(7), 1),
+        (can, None, 0),
+        (EVERYTHING, Some(7), 0),
+        (Offloads { segment: 2000, ..can }, Some(7), 0),
+    ] {
+        // A tag that the port does not put in, so that the packet is not left to it as it is.
+        let mut port = port(Offloads { vlan: false, ..can });
+        let mut packet = Packet::from_bytes(&frame([0x86, 0xdd], &outer));
+        (packet.meta.segment, packet.meta.sa_out, packet.meta.vlan) = (Some(1000), sa, Some(9));
+        send(&mut port, [packet]);
+        let left = &port.inner().sent;
+        assert_eq!(left.len(), sent, "{can:?} {sa:?}");
+        assert!(left.iter().all(|packet| packet.meta.segment == Some(1000) && packet.meta.sa_out == Some(7)));
+        assert_eq!(port.stats().tx_drops, 1 - sent as u64);
+    }
+}
+
+#[test]
 fn what_the_port_does_is_left_to_it() {
     let mut port = port(EVERYTHING);
     let mut packet = tcp(true, 5000);
