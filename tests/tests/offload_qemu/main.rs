@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod card_peer;
 mod linux;
 mod stage;
 mod strongswan;
