@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod card_peer;
+mod faults;
 mod linux;
 mod stage;
 mod strongswan;
