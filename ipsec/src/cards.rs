@@ -79,15 +79,13 @@ impl Cards {
         (of == name).then_some(handle)
     }
 
-    /// Takes an SA off its card; what that has counted last.
+    /// Takes an SA off its card; what that has counted last. A card that has failed since has forgotten the name, and may have
+    /// given it anew.
     pub(crate) fn retire(&mut self, port: PortId, name: Name) -> Option<CardCounts> {
         let slot = self.slot(port)?;
-        if let Some(place) = slot.tenants.get_mut(name.index())
-            && place.is_some_and(|(of, _)| of == name)
-        {
-            *place = None;
-        }
-        if slot.up { slot.card.retire(name) } else { None }
+        let place = slot.tenants.get_mut(name.index())?;
+        place.take_if(|(of, _)| *of == name)?;
+        slot.card.retire(name)
     }
 
     /// Calls `each` with the counts of every SA.

@@ -1,3 +1,5 @@
+mod card;
+
 use super::*;
 use crate::sa::{Limits, Mode, Spi, UdpEncap};
 use crate::testing::*;
