@@ -119,17 +119,53 @@ fn death_and_return() {
     assert_eq!(events(&mut gate, NOW), []);
     card.0.borrow_mut().counts = vec![(into, counts(1, 1, 1, 1))];
     gate.refresh();
+    let mut again = wanted(Direction::Out, tunnel(), policy);
+    again.spi = Spi(1004);
+    let again = gate.install(NOW, again).unwrap();
+    assert_eq!(gate.placement(again), Some(Placement::Card(PORT)));
     for handle in [inbound, out] {
         let stats = gate.retire(handle).unwrap();
         assert_eq!((stats.expired, stats.drops.of(Cause::BadIcv)), (true, 0));
     }
     assert_eq!(card.0.borrow().retired, [], "the card knows nothing of them any more");
-    let mut again = wanted(Direction::Out, tunnel(), policy);
-    again.spi = Spi(1004);
-    let again = gate.install(NOW, again).unwrap();
-    assert_eq!(gate.placement(again), Some(Placement::Card(PORT)));
     gate.retire(again);
     assert_eq!(card.0.borrow().retired, [card.name(2)]);
+}
+
+/// One card's death is its own, and its names are no other card's.
+#[test]
+fn two_cards() {
+    let (mut gate, policy, first) = gate(true);
+    let (second, port) = (Fake::default(), PortId(4));
+    gate.attach(port, Box::new(second.clone()));
+    let mut install = |spi, port, direction| {
+        let mut sa = wanted(direction, tunnel(), policy);
+        (sa.spi, sa.wish.port) = (Spi(spi), Some(port));
+        gate.install(NOW, sa).unwrap()
+    };
+    let on_first = [install(1001, PORT, Direction::Out), install(1002, PORT, Direction::In)];
+    let on_second = [install(1003, port, Direction::Out), install(1004, port, Direction::In)];
+    assert_eq!((first.name(1), first.installs(), second.installs()), (second.name(1), 2, 2));
+    first.happen(CardEvent::Dead);
+    second.happen(CardEvent::Soft(second.name(0)));
+    let lost = |handle, spi, direction| Event::Lost { handle, spi: Spi(spi), direction };
+    let [a, b] = on_first;
+    let handle = on_second[0];
+    let soft = Event::SoftLimit { handle, spi: Spi(1003), direction: Direction::Out };
+    let expected = [lost(a, 1001, Direction::Out), lost(b, 1002, Direction::In), soft];
+    assert_eq!(events(&mut gate, NOW), expected);
+    let mut packet = Packet::from_bytes(&inner());
+    gate.seal(NOW, handle, &mut packet).unwrap();
+    assert_eq!((packet.meta.sa_out, packet.meta.port), (Some(second.name(0).0), port));
+    let outer = ip_packet(B4, A4, 4, 0, &inner());
+    let come = |gate: &mut Ipsec, port| {
+        gate.open_by_card(NOW, (port, second.name(1)), &mut Packet::from_bytes(&outer))
+            .map(|opened| opened.handle)
+    };
+    assert_eq!(come(&mut gate, port), Ok(on_second[1]));
+    assert_eq!(come(&mut gate, PORT).unwrap_err().cause, Cause::UnknownHandle);
+    gate.retire(on_second[1]);
+    assert_eq!((first.0.borrow().retired.len(), second.0.borrow().retired.len()), (0, 1));
 }
 
 /// ESP of an inbound SA whose card has failed is not opened by software, although it is there to find.
@@ -175,6 +211,8 @@ fn a_peer_with_another_address() {
     assert_eq!(events(&mut gate, NOW), [Event::Lost { handle: back, spi, direction }]);
     assert_eq!(gate.seal(NOW, back, &mut Packet::from_bytes(&inner())).unwrap_err().cause, Cause::Lost);
     come(&mut gate, "203.0.113.9");
+    assert_eq!(gate.set_peer(handle, remote, 1027), 2);
+    assert_eq!(events(&mut gate, NOW), [], "lost once");
     // Without encapsulation nobody moves.
     let (mut gate, card, _) = one(Direction::In, |_| {});
     let mut packet = Packet::from_bytes(&ip_packet("203.0.113.9", A4, 4, 0, &inner()));
