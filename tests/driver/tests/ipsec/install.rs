@@ -118,6 +118,20 @@ fn a_card_that_has_no_more_of_something_is_full() {
 }
 
 #[test]
+fn a_card_that_says_that_it_is_full_is_believed() {
+    let mut rig = Rig::new();
+    // NO_RES, LIM_ERR.
+    for status in [0x0f, 8] {
+        for opcode in [Opcode::CREATE_GENERAL_OBJECT, Opcode::SET_FLOW_TABLE_ENTRY] {
+            rig.machine.inject(Fault::CommandStatus { opcode: Some(opcode.0), status, syndrome: 1 });
+            assert_eq!(rig.nic.install(&Case::PLAIN.receives()), Err(InstallError::Full));
+            assert!(rig.nic.ipsec().unwrap().is_empty());
+        }
+    }
+    rig.close_after_misuse();
+}
+
+#[test]
 fn other_destinations_may_have_the_same_spi() {
     let mut rig = Rig::new();
     let one = Case::PLAIN;
