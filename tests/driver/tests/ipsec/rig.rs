@@ -57,7 +57,8 @@ impl Rig {
     /// The same with other queues.
     pub(crate) fn with_queues(capabilities: &[(&str, u64)], queues: queues::Settings) -> Self {
         let mut profile = Profile::named("cx7").unwrap();
-        for (name, value) in capabilities {
+        // Counters by the block, as cards have them since the ConnectX-5.
+        for (name, value) in [("general.flow_counter_bulk_alloc", 0x0f)].iter().chain(capabilities) {
             profile.set(name, *value).unwrap();
         }
         let machine = InProcess::with_profile(profile);
