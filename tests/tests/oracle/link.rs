@@ -65,3 +65,12 @@ pub(crate) fn the_driver_sees_the_link_go_and_come(pair: &Pair) -> Result<()> {
     let log = pair.guests[0].log()?;
     demand(log.contains("Link down") && log.contains("Link up"), "both in the kernel's log", log)
 }
+
+/// The driver's own test: link, speed, health, and a frame to its own address, for which it lets vport and TIRs loop.
+pub(crate) fn the_driver_hears_itself_when_it_tests_that(pair: &Pair) -> Result<()> {
+    let said = pair.guests[0].sh(&format!("ethtool -t {INTERFACE}"))?;
+    let passed = said.lines().any(|line| line.starts_with("Loopback") && line.trim_end().ends_with('0'));
+    demand(said.contains("PASS") && passed, "a loopback test that passes", &said)?;
+    // Traffic is as before.
+    pair.ping(0, "10.0.0.2", 2, 56)
+}

@@ -48,6 +48,7 @@ on_each_kernel! {
     link::neighbours_are_found_and_echoes_come_back,
     link::the_interface_goes_down_and_up,
     link::the_driver_sees_the_link_go_and_come,
+    link::the_driver_hears_itself_when_it_tests_that,
     traffic::a_hundred_megabytes_cross_each_way,
     traffic::tcp_over_ipv6_crosses,
     traffic::flows_are_spread_over_the_rings,

@@ -11,9 +11,11 @@ use crate::transit::Transit;
 use crate::{Device, Memory};
 use mlx5_pci::prm::Cqe64;
 
-/// `self_lb_block`.
-const BLOCK_UNICAST: u8 = 1;
-const BLOCK_MULTICAST: u8 = 2;
+/// `self_lb_block`: what comes back all the same. The name says the opposite, but Linux sets the bit of unicast for its
+/// loopback test (`mlx5e_refresh_tirs`) and where verbs allow it (`MLX5_QP_FLAG_TIR_ALLOW_SELF_LB_UC`), and clears both for
+/// traffic; so does DPDK (`lpbk_mode`).
+const BACK_UNICAST: u8 = 1;
+const BACK_MULTICAST: u8 = 2;
 
 /// `hds_ip_ext`.
 const L2_OK: u8 = 1 << 0;
@@ -39,7 +41,7 @@ impl Tir {
     fn blocks(&self, packet: &Transit) -> bool {
         let own = packet.loopback && packet.transport_domain == Some(self.domain);
         let multicast = packet.bytes.first().is_some_and(|byte| byte & 1 != 0);
-        own && self.self_lb_block & if multicast { BLOCK_MULTICAST } else { BLOCK_UNICAST } != 0
+        own && self.self_lb_block & if multicast { BACK_MULTICAST } else { BACK_UNICAST } == 0
     }
 
     /// Whether packets of this kind are merged.
