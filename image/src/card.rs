@@ -217,6 +217,10 @@ impl<F: Function> Card for Shared<F> {
         inner.gather();
         inner.events.pop_front()
     }
+
+    fn takes_back(&self) -> u16 {
+        self.look().comes_back()
+    }
 }
 
 impl<F: Function> Nic for Shared<F> {

@@ -26,6 +26,8 @@ net::causes! {
     TooBigForTunnel = "too_big_for_tunnel",
     /// Larger than fits, and of an SA that a card does, which makes ESP of whole packets only.
     TooBigForCard = "too_big_for_card",
+    /// ESP of an SA that a card does came in fragments, and is larger than what the card takes back.
+    FragmentsTooBigForCard = "fragments_too_big_for_card",
     /// The route to the peer leads by another port than that of the card that does the SA.
     OtherPort = "other_port",
     /// The packet was changed so that it is no IP packet any more. A defect of this program.

@@ -136,6 +136,7 @@ impl Gateway {
                 },
             ));
         }
+        lines.push(format!("reassembled: given_back={}", self.given_back));
         let net = self.stack.counters().iter().map(|(cause, n)| ("net", cause.name(), n));
         let ipsec = self.ipsec.drops().iter().map(|(cause, n)| ("ipsec", cause.name(), n));
         let own = self.counters.iter().map(|(cause, n)| ("gateway", cause.name(), n));

@@ -75,6 +75,8 @@ pub struct Gateway {
     pub(crate) slots: Slots,
     /// Some port's card does ESP.
     pub(crate) by_card: bool,
+    /// ESP that came in fragments and was given to the card that does its SA.
+    pub(crate) given_back: u64,
     /// Child SAs by their inbound SPI.
     pub(crate) pairs: BTreeMap<u32, Pair>,
     /// Authenticated IKE SAs and their connections.
@@ -177,6 +179,12 @@ impl Gateway {
     /// Packets dropped by the gateway itself, by cause.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Packets with ESP that came in fragments and were given to the card that does their SA; what it made of them is counted
+    /// under the SA.
+    pub fn given_back(&self) -> u64 {
+        self.given_back
     }
 
     /// SPD and SAD.

@@ -1,6 +1,7 @@
 //! A packet's way through the gateway (RFC 4301, section 5).
 //!
-//! 1. To us? Fragments are collected, ESP is opened, IKE goes to the responder, everything else is
+//! 1. To us? Fragments are collected, ESP is opened or, if it came in fragments and a card has the key, given to the card;
+//!    IKE goes to the responder, everything else is
 //!    delivered, after [`Ipsec::check_clear`](ipsec::Ipsec::check_clear) if it came in the clear from
 //!    the outside.
 //! 2. To others: `check_clear` likewise; hop limit; route.
@@ -14,7 +15,7 @@ use ipsec::offload::Name;
 use ipsec::wire::Encapsulated;
 use ipsec::{Handle, Opened, Outbound};
 use net::ip::{ipv6, proto, udp};
-use net::{Flow, Hop, Instant, Local, Packet, Parsed, Ports, Reassembled, Unreachable};
+use net::{Flow, Hop, Instant, Local, Packet, Parsed, PortId, Ports, Reassembled, Unreachable};
 
 use crate::cause::Cause;
 use crate::gateway::Gateway;
@@ -141,9 +142,26 @@ impl Gateway {
             // One layer is what the policies describe; more would let a peer choose how deep we go.
             return self.count(Cause::Nested);
         }
+        if packet.meta.fragment_size.is_some()
+            && let Some((port, largest)) = self.ipsec.card_of(packet.bytes())
+        {
+            return self.give_back(port, largest, packet);
+        }
         self.watch(now, Point::BeforeOpen, &packet);
         let Ok(opened) = self.ipsec.open(now, &mut packet) else { return };
         self.opened(now, packet, opened);
+    }
+
+    /// Gives ESP that came in fragments back to the card, which opens it as if it had just come, by its own key and window. A
+    /// packet goes this way once: only what was put together here does, and what comes back unopened is not taken
+    /// ([`net::Stack::receive`]).
+    fn give_back(&mut self, port: PortId, largest: u16, packet: Packet) {
+        if packet.len() > usize::from(largest) {
+            return self.count(Cause::FragmentsTooBigForCard);
+        }
+        if self.stack.send_back(port, packet).is_ok() {
+            self.given_back += 1;
+        }
     }
 
     /// Takes a packet that a card has opened under the SA that it calls `name`.

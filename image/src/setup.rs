@@ -175,6 +175,7 @@ impl Gateway {
             pool,
             own,
             slots: Slots::default(),
+            given_back: 0,
             pairs: BTreeMap::new(),
             ike_sas: BTreeMap::new(),
             refusals: Quiet::default(),

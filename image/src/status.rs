@@ -69,6 +69,9 @@ impl Gateway {
                 if sa.expired { " expired" } else { "" },
             ));
         }
+        if self.given_back > 0 {
+            lines.push(format!("  reassembled for a card: {}", self.given_back));
+        }
         let net = self.stack.counters().iter().map(|(cause, n)| ("net", cause.name(), n));
         let ipsec = self.ipsec.drops().iter().map(|(cause, n)| ("ipsec", cause.name(), n));
         let own = self.counters.iter().map(|(cause, n)| ("gateway", cause.name(), n));

@@ -79,6 +79,12 @@ impl Cards {
         (of == name).then_some(handle)
     }
 
+    /// The largest packet that the card of `port` takes back; 0 if it is down.
+    pub(crate) fn takes_back(&self, port: PortId) -> u16 {
+        let slot = self.0.get(usize::from(port.0)).and_then(Option::as_ref);
+        slot.filter(|slot| slot.up).map_or(0, |slot| slot.card.takes_back())
+    }
+
     /// Takes an SA off its card; what that has counted last. A card that has failed since has forgotten the name, and may have
     /// given it anew.
     pub(crate) fn retire(&mut self, port: PortId, name: Name) -> Option<CardCounts> {

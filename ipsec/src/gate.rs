@@ -11,10 +11,10 @@ use crate::cards::Cards;
 use crate::cause::{Cause, Drop, Drops};
 use crate::offload::{Card, CardEvent, Event, Name, Placement};
 use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
-use crate::seal;
 use crate::software::Software;
 use crate::spd::{Action, Policy, PolicyId, Spd, Verdict};
 use crate::state::Sa;
+use crate::{open, seal};
 
 /// What to do with an outbound packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +190,18 @@ impl Ipsec {
         let handle = self.cards.tenant(port, name);
         let (handle, parsed) = self.engine.finish(now, handle, packet)?;
         Ok(Opened { handle, flow: parsed.flow, parsed })
+    }
+
+    /// The port whose card does the SA of a whole packet with ESP that has come in fragments, which no card opens, and the
+    /// largest packet that the card takes back ([`Card::takes_back`]). Nothing if no card does it, or none takes it back: such
+    /// a packet is for [`Ipsec::open`].
+    ///
+    /// The key and the replay window are the card's alone, and so is the verdict.
+    pub fn card_of(&mut self, packet: &[u8]) -> Option<(PortId, u16)> {
+        let located = open::locate(packet).ok()?;
+        let (_, sa) = self.engine.sad.inbound_mut(located.spi)?;
+        let port = sa.carded().filter(|_| !sa.lost)?.port;
+        Some((port, self.cards.takes_back(port))).filter(|(_, largest)| *largest > 0)
     }
 
     /// Where an SA is done.

@@ -173,6 +173,11 @@ pub trait Card {
     fn counts(&mut self, each: &mut dyn FnMut(Name, CardCounts));
     /// What has happened since the last call, until nothing.
     fn poll(&mut self, now: Instant) -> Option<CardEvent>;
+    /// The largest IP packet that meets the SAs once more when its port sends it to its own hardware address: what a card
+    /// has not opened because it came in fragments. 0: the card gives nothing back.
+    fn takes_back(&self) -> u16 {
+        0
+    }
 }
 
 /// What happened to an SA.

@@ -45,6 +45,8 @@ pub struct Mlx5<F: Function> {
     queues: Option<Queues<F>>,
     /// SAs, if the card does ESP.
     ipsec: Option<Box<Offload<F>>>,
+    /// Largest packet that comes back when the port sends it to itself.
+    comes_back: u16,
     settings: PortSettings,
     pool: Pool,
     port: PortId,
@@ -70,6 +72,7 @@ impl<F: Function> Mlx5<F> {
             receive: None,
             queues: None,
             ipsec: None,
+            comes_back: 0,
             settings,
             pool,
             port,
@@ -94,6 +97,7 @@ impl<F: Function> Mlx5<F> {
         let (domain, caps) = (self.device.domain()?, self.device.caps().clone());
         self.mac = self.device.mac()?;
         self.device.set_mtu(self.settings.mtu)?;
+        self.device.set_loopback(false)?;
         self.lives += 1;
         let commands = self.device.commands();
         let made = Queues::create(commands, &domain, &caps, &self.settings.queues, &self.pool)?;

@@ -16,6 +16,7 @@ use crate::rq::striding::Strides;
 use crate::rss::{self, Rss, Spreading, Traffic};
 use crate::sq::Abilities;
 use alloc::vec::Vec;
+use net::packet::TAILROOM;
 use net::{Offloads, Pool, Slabs};
 
 /// log2 of a stride: a frame of 1,500 bytes with the headroom of the next one.
@@ -25,6 +26,8 @@ const LOG_STRIDES: u8 = 6;
 const LOG_STRIDES_LEAST: u8 = 9;
 /// Slabs for packets that are on their way through the gateway, for each one that the device holds.
 const SLABS_PER_PLACE: usize = 2;
+/// Bytes of the largest frame that slabs take: some strides of many.
+const SLAB_FRAME: usize = 16 << 10;
 /// Bytes of the largest packet that LRO makes: less than a slab, and than an IP packet can have.
 const LRO: usize = 32 << 10;
 
@@ -129,6 +132,19 @@ impl<F: Function> Queues<F> {
         }
         commands.exec(&DestroyTisIn::build().tisn(self.tisn).done())?;
         Ok(())
+    }
+
+    /// From now on unicast comes back that the port sends to itself, as far as the vport lets it.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub(crate) fn hear_itself(&self, commands: &mut Commands<F>) -> Result<(), CmdError> {
+        self.rss.hear_itself(commands)
+    }
+
+    /// Bytes of the largest frame that receive buffers hold, with room behind it where each has its own.
+    pub(crate) fn largest_frame(caps: &Caps, settings: &Settings, pool: &Pool) -> usize {
+        if strides(caps, settings) { SLAB_FRAME } else { pool.room().saturating_sub(TAILROOM) }
     }
 
     /// The TIRs that steering leads packets to.

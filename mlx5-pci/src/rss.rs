@@ -12,7 +12,8 @@ use crate::cmd::{CmdError, Commands};
 use crate::device::Domain;
 use crate::hal::Function;
 use crate::prm::{
-    CreateRqtIn, CreateTirIn, DestroyRqtIn, DestroyTirIn, RqNum, Rqtc, RxHashFieldSelect, Tirc,
+    CreateRqtIn, CreateTirIn, DestroyRqtIn, DestroyTirIn, ModifyTirBitmask, ModifyTirIn, RqNum, Rqtc,
+    RxHashFieldSelect, Tirc,
 };
 use alloc::vec::Vec;
 
@@ -25,8 +26,10 @@ const INDIRECT: u8 = 1;
 const ADDRESSES: u32 = 0b0_0011;
 const PORTS: u32 = 0b0_1100;
 const SPI: u32 = 0b1_0000;
-/// `self_lb_block`: what a port sends does not come back to it, neither unicast nor multicast.
-const NO_LOOPBACK: u8 = 3;
+/// `self_lb_block`: nothing that a port sends comes back to it. Whatever the field's name says, its bits let unicast and
+/// multicast back, as Linux's loopback test and DPDK's loopback mode have it.
+const NO_LOOPBACK: u8 = 0;
+const UNICAST_LOOPBACK: u8 = 1;
 /// Entries of the table for each queue: with more of them, queues share evenly whatever their number.
 const SPREAD: usize = 8;
 /// `lro_max_ip_payload_size` counts in these bytes.
@@ -160,6 +163,20 @@ impl Rss {
                 .lro_timeout_period_usecs(LRO_TIMEOUT);
         }
         context
+    }
+
+    /// From now on unicast comes back that the port sends to itself, as far as the vport lets it.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub(crate) fn hear_itself<F: Function>(&self, commands: &mut Commands<F>) -> Result<(), CmdError> {
+        let bitmask = ModifyTirBitmask::build().self_lb_en(true).done();
+        let context = Tirc::build().self_lb_block(UNICAST_LOOPBACK).done();
+        for (_, tirn) in &self.tirs {
+            let input = ModifyTirIn::build().tirn(*tirn).bitmask(&bitmask).ctx(&context).done();
+            commands.exec(&input)?;
+        }
+        Ok(())
     }
 
     /// The TIRs, for steering.

@@ -6,15 +6,22 @@
 //!   queues ─► SAs ─► wire                                       a packet that names one in `sa_out` is sealed or dropped
 //! ```
 //!
+//! Fragments of ESP meet no SA. Reassembled, they are the card's to open all the same, which has the key and the window: so
+//! a port that does ESP gives back what it sends to its own address, see [`Mlx5::comes_back`].
+//!
 //! A port that is down has no SAs: they end with it, [`Event::Dead`] says so, and after [`Mlx5::recover`] there are none.
 //! A compressed CQE has its metadata from the title of its block: only packets of which all that agrees share one.
 
 use super::Mlx5;
-use crate::cmd::Commands;
+use crate::cmd::{Cause, CmdError, Commands};
 use crate::error::Error;
 use crate::hal::Function;
 use crate::ipsec::{Counts, Event, Handle, Install, InstallError, Offload, Settings, State};
+use crate::queues::Queues;
 use alloc::boxed::Box;
+
+/// Bytes of an Ethernet header with a VLAN tag.
+const HEADER: usize = 18;
 use net::Offloads;
 
 /// What was handed to the device up to some time, see [`Mlx5::is_drained`].
@@ -67,7 +74,34 @@ impl<F: Function> Mlx5<F> {
         };
         receive.via(&mut self.device, Some(offload.entry()))?;
         queues.channels().iter_mut().for_each(crate::channel::Channel::protect);
+        self.comes_back = match self.hear_itself() {
+            // Then fragments of ESP are lost, and nothing else.
+            Err(Error::Cmd(CmdError { cause: Cause::Refused { .. }, .. })) => 0,
+            outcome => outcome?,
+        };
         Ok(())
+    }
+
+    /// Lets the port receive what it sends to its own address: up to what vport and receive buffers can take, whatever the
+    /// wire's MTU. Returns that.
+    fn hear_itself(&mut self) -> Result<u16, Error> {
+        let caps = self.device.caps();
+        let Some(queues) = self.queues.as_ref().filter(|_| caps.ethernet.self_lb_en_modifiable()) else {
+            return Ok(0);
+        };
+        let frame = Queues::<F>::largest_frame(caps, &self.settings.queues, &self.pool);
+        let packet = u16::try_from(frame.saturating_sub(HEADER)).unwrap_or(u16::MAX);
+        let largest = self.device.max_mtu()?.min(packet).max(self.settings.mtu);
+        self.device.set_vport_mtu(largest)?;
+        queues.hear_itself(self.device.commands())?;
+        self.device.set_loopback(true)?;
+        Ok(largest)
+    }
+
+    /// The largest IP packet that comes back to the port's receive tables when it is sent to its own address; 0: none does.
+    /// It comes back whole or, if an SA opens it, opened; its source address is the one it was sent with.
+    pub fn comes_back(&self) -> u16 {
+        if self.receive.is_some() { self.comes_back } else { 0 }
     }
 
     /// Looks after SAs. On an error the port has to be recovered.

@@ -6,6 +6,7 @@
 
 mod address;
 mod counters;
+mod loopback;
 mod speed;
 
 pub use address::{Mac, Promiscuity};
@@ -100,8 +101,17 @@ impl<F: Function> Device<F> {
         let frame = mtu.saturating_add(OVERHEAD);
         let port = PmtuReg::build().local_port(LOCAL_PORT).admin_mtu(frame).done();
         self.commands().write_register(&port)?;
+        self.set_vport_mtu(mtu)
+    }
+
+    /// Lets packets of `mtu` bytes, without Ethernet header, pass the vport; what passes the port stays as it is.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn set_vport_mtu(&mut self, mtu: u16) -> Result<(), CmdError> {
         let select = ModifyNicVportFieldSelect::build().mtu(true).done();
-        self.modify_vport(&select, &NicVportContext::build().mtu(frame).done(), &[])
+        let context = NicVportContext::build().mtu(mtu.saturating_add(OVERHEAD)).done();
+        self.modify_vport(&select, &context, &[])
     }
 
     /// Flow control as it is set.

@@ -26,7 +26,8 @@ const STRICT_SOURCE_ROUTE: u8 = 137;
 
 impl Stack {
     /// Takes an Ethernet frame that came in by `frame.meta.port`, which the caller has set. Answers ARP and
-    /// neighbour discovery.
+    /// neighbour discovery. A frame from the port's own address is one that went by [`Stack::send_back`] and is as it was,
+    /// or a forgery.
     #[inline]
     pub fn receive(&mut self, now: Instant, frame: Packet) -> Received {
         match self.try_receive(now, frame) {
@@ -169,7 +170,7 @@ impl Stack {
         let key = Key { port: id, addr: sender };
         // An address probe (RFC 5227 2.1.1) has no sender yet.
         let probing = !arp.reply && arp.sender.is_unspecified();
-        if !probing && !self.may_be_neighbour(id, sender) {
+        if !probing && (!self.may_be_neighbour(id, sender) || self.mac(id) == Some(arp.sender_mac)) {
             return Err(Cause::NeighbourRefused);
         }
         let learned = if probing {
@@ -231,7 +232,8 @@ impl Stack {
                 if !self.is_own_on(id, target.into()) {
                     return Err(Cause::NotTarget);
                 }
-                if let Some(mac) = mac.filter(|mac| !ethernet::is_group(*mac)) {
+                let own = self.mac(id);
+                if let Some(mac) = mac.filter(|mac| !ethernet::is_group(*mac) && own != Some(*mac)) {
                     let learned = self.neighbours.heard(now, Key { port: id, addr: src.into() }, mac);
                     self.release(id, learned);
                 }
@@ -246,7 +248,9 @@ impl Stack {
                 self.send_nd(id, station, target, to, &answer)
             }
             Message::Advertisement { target, mac, solicited, overriding } => {
-                if !self.may_be_neighbour(id, target.into()) || mac.is_some_and(ethernet::is_group) {
+                // Nobody else has our hardware address: what is sent to it comes back.
+                let refused = |mac| ethernet::is_group(mac) || self.mac(id) == Some(mac);
+                if !self.may_be_neighbour(id, target.into()) || mac.is_some_and(refused) {
                     return Err(Cause::NeighbourRefused);
                 }
                 let news = News { mac, solicited, overriding };

@@ -15,7 +15,7 @@ use crate::ip::{array, be16, ipv4, ipv6};
 use crate::nd::{self, Message};
 use crate::neighbour::{Key, Question, Resolution};
 use crate::nic::{Burst, PortId};
-use crate::packet::Packet;
+use crate::packet::{Meta, Packet};
 use crate::time::Instant;
 use crate::verdict::Egress;
 use crate::wire::EthernetAddress;
@@ -156,6 +156,15 @@ impl Stack {
             self.transmit(now, Key { port, addr: next_hop }, piece)?;
         }
         Ok(())
+    }
+
+    /// Queues a packet at `port` as a frame to the port itself, as it is: for a device that gives such frames back to its own
+    /// receive side, and has something to do there. What comes back as it was, [`Stack::receive`] refuses, so that nothing goes round
+    /// twice. An error is counted.
+    pub fn send_back(&mut self, port: PortId, mut packet: Packet) -> Result<(), Cause> {
+        packet.meta = Meta { port, ..Meta::default() };
+        let own = self.mac(port).ok_or(Cause::NoSuchPort);
+        own.and_then(|mac| self.enqueue(port, mac, packet)).map_err(|cause| self.counters.count(cause))
     }
 
     /// Hands the IP packet to a neighbour.

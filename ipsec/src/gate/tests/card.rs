@@ -1,6 +1,7 @@
 //! The gate with a card that says what a test tells it to, and remembers what it was told. What such a card would do to a
 //! packet on the wire is left out: what leaves [`Ipsec::seal`] for it is what comes back to [`Ipsec::open_by_card`].
 
+mod back;
 mod events;
 mod open;
 mod place;
@@ -31,6 +32,8 @@ struct Desk {
     /// What it has counted.
     counts: Vec<(Name, CardCounts)>,
     events: VecDeque<CardEvent>,
+    /// The largest packet that it takes back.
+    takes_back: u16,
 }
 
 #[derive(Clone, Default)]
@@ -76,6 +79,10 @@ impl Card for Fake {
 
     fn poll(&mut self, _: Instant) -> Option<CardEvent> {
         self.0.borrow_mut().events.pop_front()
+    }
+
+    fn takes_back(&self) -> u16 {
+        self.0.borrow().takes_back
     }
 }
 

@@ -88,6 +88,8 @@ fn arp_that_must_not_be_believed() {
     // Ours, but of the other port.
     assert_eq!(with(38, &[203, 0, 113, 1], 0), Cause::NotTarget);
     assert_eq!(with(0, &[], 1), Cause::NeighbourRefused);
+    // Claims our hardware address for its own.
+    assert_eq!(with(22, &INSIDE.0, 0), Cause::NeighbourRefused);
     assert_eq!(with(22, &[1], 0), Cause::ArpMalformed);
     assert_eq!(with(21, &[3], 0), Cause::ArpMalformed);
     assert_eq!(refused(&mut stack, frame(0, &hex(ARP_REQUEST)[..41])), Cause::ArpMalformed);

@@ -56,6 +56,22 @@ fn frames_that_are_not_for_us() {
 }
 
 #[test]
+fn what_was_sent_back_and_comes_as_it_was_goes_no_further() {
+    let mut stack = stack();
+    let mut packet = Packet::from_bytes(&fixture::udp("10.1.0.2", "10.1.0.1", [7, 8], &[5; 1000]));
+    packet.meta.fragment_size = Some(576);
+    let bytes = packet.bytes().to_vec();
+    stack.send_back(PortId(0), packet).unwrap();
+    let sent = sent(&mut stack, 0);
+    assert_eq!(sent, [[&INSIDE.0[..], &INSIDE.0, &[8, 0], &bytes].concat()], "whole, and as it is");
+    assert_eq!(refused(&mut stack, frame(0, &sent[0])), Cause::LinkSource);
+    assert_eq!(stack.unframe(frame(0, &sent[0])).unwrap().bytes(), bytes, "what was opened is not asked");
+    // There is no such port.
+    assert_eq!(stack.send_back(PortId(9), Packet::from_bytes(&bytes)), Err(Cause::NoSuchPort));
+    assert_eq!(stack.counters().of(Cause::NoSuchPort), 1);
+}
+
+#[test]
 fn addresses_that_must_not_be_there() {
     let mut stack = stack();
     for (src, dst, cause) in [

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod back;
 mod case;
 mod ends;
 mod esp;

@@ -112,6 +112,11 @@ impl Rig {
     /// A frame comes from the wire; what the port says has come.
     pub(crate) fn arrive(&mut self, frame: &[u8]) -> Vec<Packet> {
         self.machine.receive(frame);
+        self.take()
+    }
+
+    /// What the port says has come.
+    pub(crate) fn take(&mut self) -> Vec<Packet> {
         let mut burst = Burst::new();
         self.nic.rx(&mut burst);
         burst.into_iter().collect()
