@@ -190,6 +190,11 @@ impl Status {
         self.number("child_sas").unwrap_or(u64::MAX)
     }
 
+    /// Packets with ESP that came in fragments and were given back to the card that does their SA.
+    pub fn given_back(&self) -> u64 {
+        self.number("given_back").unwrap_or(u64::MAX)
+    }
+
     /// Every cause of any layer for which something was dropped, with its count.
     pub fn drops(&self) -> BTreeMap<String, u64> {
         let mut drops = BTreeMap::new();

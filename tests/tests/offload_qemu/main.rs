@@ -4,6 +4,7 @@
 
 mod card_peer;
 mod faults;
+mod fragments;
 mod linux;
 mod stage;
 mod strongswan;
