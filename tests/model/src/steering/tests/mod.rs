@@ -5,6 +5,7 @@ mod contexts;
 mod entries;
 mod ipsec;
 mod lookup;
+mod loopback;
 mod rewriting;
 mod snapshot;
 mod stories;
