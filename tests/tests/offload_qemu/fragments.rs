@@ -8,6 +8,7 @@ use ravelin_tests::capture::Capture;
 use ravelin_tests::error::{Result, demand};
 use ravelin_tests::swanctl::{Child, Connection};
 use ravelin_tests::topology::{GATEWAY, HOST, NET, PEER, PEER_HOST, PEER_NET, WIRE, World};
+use ravelin_tests::uml::Uml;
 use std::fs;
 use std::path::Path;
 
@@ -52,17 +53,36 @@ fn drops(world: &mut World, cause: &str) -> Result<u64> {
     Ok(world.status()?.drops().get(cause).copied().unwrap_or(0))
 }
 
-#[test]
-fn fragments_of_esp_are_opened_by_the_card_once() -> Result<()> {
-    let child = Child::tunnel("aes256gcm16-esn", "aes256gcm16-esn", PEER_NET, NET);
-    let connection = Connection::new(PEER, GATEWAY).child(child);
-    let (mut world, mut uml) = start("fragments", &settings(), vec![connection])?;
-    let line = "swanctl --initiate --ike gw --child aes256gcm16-esn --timeout 20";
-    uml.sh(line, Duration::from_secs(30))?;
+/// A tunnel with two echoes in whole packets behind it.
+fn up(name: &str, encap: bool) -> Result<(World, Uml)> {
+    let child = Child::tunnel("net", "aes256gcm16-esn", PEER_NET, NET);
+    let connection = Connection { encap, ..Connection::new(PEER, GATEWAY) }.child(child);
+    let (mut world, mut uml) = start(name, &settings(), vec![connection])?;
+    uml.sh("swanctl --initiate --ike gw --child net --timeout 20", Duration::from_secs(30))?;
     let whole = uml.ping(PEER_HOST, HOST, 2, 1000)?;
     demand(whole.received == 2, "echoes in whole packets", whole.received)?;
     demand(world.status()?.given_back() == 0, "nothing given back that came whole", world.status()?.text)?;
+    Ok((world, uml))
+}
 
+#[test]
+fn fragments_of_esp_in_udp_are_opened_by_the_card() -> Result<()> {
+    let (mut world, mut uml) = up("fragments-udp", true)?;
+    let wire = Capture::start(&world.outside, WIRE, &format!("src {PEER} and udp dst port 4500"))?;
+    for size in [1472, 3000, 9000] {
+        let echoes = uml.ping(PEER_HOST, HOST, 3, size)?;
+        demand(echoes.received == 3, format!("echoes of {size} octets"), echoes.received)?;
+    }
+    let encapsulated = frames(&wire.stop())?;
+    demand(encapsulated.len() >= 9, "nine datagrams that begin with UDP", encapsulated.len())?;
+    demand(world.status()?.given_back() == 9, "nine packets given back", world.status()?.text)?;
+    demand(inbound(&mut world)? == (11, 0), "eleven packets opened", world.status()?.text)?;
+    judge(&world)
+}
+
+#[test]
+fn fragments_of_esp_are_opened_by_the_card_once() -> Result<()> {
+    let (mut world, mut uml) = up("fragments", false)?;
     let wire = Capture::start(&world.outside, WIRE, &format!("src {PEER} and ip[6:2] & 0x3fff != 0"))?;
     for (size, pieces) in [(1472, 2), (3000, 3), (9000, 7)] {
         let echoes = uml.ping(PEER_HOST, HOST, 3, size)?;

@@ -93,6 +93,8 @@ fn tunnels(name: &str, outer: (&str, &str), family: &str) -> Result<()> {
         }
         Ok(())
     })?;
+    let given_back = world.status()?.given_back();
+    demand(given_back >= 12, "twelve large requests given back to the card", given_back)?;
     let file = wire.stop().display().to_string();
     let esp = run(Command::new("tshark").args(["-r", &file, "-Y", "esp"]))?;
     demand(esp.lines().count() >= 32, "32 frames of native ESP", esp.lines().count())?;
