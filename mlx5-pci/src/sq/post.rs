@@ -94,14 +94,8 @@ impl<F: Function> Sq<F> {
     pub(super) fn put(&mut self, function: &F, open: &mut Open, packet: Packet) {
         let (meta, length) = (&packet.meta, packet.len());
         let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
-        let ethernet = Ethernet {
-            l3: meta.fill.header,
-            l4: meta.fill.transport,
-            mss: 0,
-            metadata,
-            vlan: meta.vlan,
-            inside: None,
-        };
+        let ethernet =
+            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata, vlan: meta.vlan };
         // A packet that must be protected may not leave as long as no rule of the device protects it.
         if length < ETHERNET || (metadata != 0 && !self.protects) {
             self.counters.drops += 1;
@@ -112,22 +106,18 @@ impl<F: Function> Sq<F> {
             self.put_with_headers(function, open, ethernet, packet);
             return;
         }
-        let ethernet = if metadata != 0 && meta.fill.transport {
-            let Some(ethernet) = self.with_inside(ethernet, packet.bytes()) else {
-                self.counters.drops += 1;
-                return;
-            };
-            ethernet.segment()
-        } else {
-            ethernet.segment()
-        };
+        let mut segment = ethernet.segment();
+        if metadata != 0 && meta.fill.transport && !self.tell_inside(ethernet, packet.bytes(), &mut segment) {
+            self.counters.drops += 1;
+            return;
+        }
         if open.segments != 0
-            && (open.ethernet != ethernet || open.segments >= MOST || !self.abilities.enhanced)
+            && (open.ethernet != segment || open.segments >= MOST || !self.abilities.enhanced)
         {
             self.close(open);
         }
         if open.segments == 0 {
-            (open.segments, open.ethernet) = (HEAD, ethernet);
+            (open.segments, open.ethernet) = (HEAD, segment);
         }
         let at = usize::from(self.producer) * BLOCK_SEGMENTS + open.segments;
         open.segments += 1;
@@ -137,13 +127,15 @@ impl<F: Function> Sq<F> {
         self.keep(loan);
     }
 
-    /// Tells the device of the packet inside, if there is one; `None` if it can't be told.
-    fn with_inside(&self, ethernet: Ethernet, frame: &[u8]) -> Option<Ethernet> {
+    /// Tells the device of the packet inside, if there is one; false if it can't be told.
+    #[inline(never)]
+    fn tell_inside(&self, ethernet: Ethernet, frame: &[u8], segment: &mut Segment) -> bool {
         if Headers::parse(frame).is_some() {
-            return Some(ethernet);
+            return true;
         }
-        let Some((_, inside)) = inside(frame) else { return Some(ethernet) };
-        self.abilities.inside.0.then_some(Ethernet { inside: Some(inside), ..ethernet })
+        let Some((_, inside)) = inside(frame) else { return true };
+        inside.tell(ethernet, segment);
+        self.abilities.inside.0
     }
 
     /// Ends the WQE that packets are being added to.
@@ -186,17 +178,17 @@ impl<F: Function> Sq<F> {
             self.write(first + segments, rest);
             segments += 1;
         }
-        self.finish(opcode, ethernet.with_headers(inline.get()), segments);
+        self.finish(opcode, ethernet, segments);
         open.bytes += length as u64;
         self.keep(loan);
     }
 
-    /// What the WQE of a packet needs whose headers lie in it: opcode, offloads, how many bytes of the packet are headers,
-    /// and what they are with a tag. `None` if it cannot be sent as its metadata wants.
-    fn headers(&self, ethernet: Ethernet, packet: &Packet) -> Option<(WqeOpcode, Ethernet, usize, Inline)> {
+    /// What the WQE of a packet needs whose headers lie in it: opcode, Ethernet segment, how many bytes of the packet are
+    /// headers, and what they are with a tag. `None` if it cannot be sent as its metadata wants.
+    fn headers(&self, ethernet: Ethernet, packet: &Packet) -> Option<(WqeOpcode, Segment, usize, Inline)> {
         let bytes = packet.bytes();
         let mut found = Headers::parse(bytes);
-        let mut plain = ethernet;
+        let (mut plain, mut within) = (ethernet, None);
         let wishes = packet.meta.segment.is_some() || ethernet.l4;
         if wishes
             && ethernet.metadata != 0
@@ -208,26 +200,33 @@ impl<F: Function> Sq<F> {
                 return None;
             }
             // The tag is put into the headers in the WQE.
-            let inside = inside.behind(if ethernet.vlan.is_some() { TAG } else { 0 });
-            (found, plain.inside) = (Some(headers), Some(inside));
+            within = Some(inside.behind(if ethernet.vlan.is_some() { TAG } else { 0 }));
+            found = Some(headers);
         }
+        let finished = |opcode, ethernet: Ethernet, length, inline: Inline| {
+            let mut segment = ethernet.with_headers(inline.get());
+            if let Some(inside) = within {
+                inside.tell(ethernet, &mut segment);
+            }
+            Some((opcode, segment, length, inline))
+        };
         if let Some(mss) = packet.meta.segment {
             let found = found?;
             let payload = bytes.len() - found.payload;
-            plain = Ethernet { l3: found.v4 || plain.inside.is_some(), l4: true, ..plain };
+            plain = Ethernet { l3: found.v4 || within.is_some(), l4: true, ..plain };
             if payload > mss.into() {
                 if found.proto != net::ip::proto::TCP || mss == 0 || payload > self.abilities.max_lso {
                     return None;
                 }
                 let inline = Inline::new(bytes, found.payload, ethernet.vlan)?;
-                return Some((WqeOpcode::LSO, Ethernet { mss, ..plain }, found.payload, inline));
+                return finished(WqeOpcode::LSO, Ethernet { mss, ..plain }, found.payload, inline);
             }
         }
         let length = match self.abilities.min_inline {
             0 | 1 => ethernet_len(bytes),
             _ => found.map_or(bytes.len().min(UNKNOWN), |found| found.payload),
         };
-        Some((WqeOpcode::SEND, plain, length, Inline::new(bytes, length, ethernet.vlan)?))
+        finished(WqeOpcode::SEND, plain, length, Inline::new(bytes, length, ethernet.vlan)?)
     }
 
     /// Writes segment `at`, counted from the start of the ring and round it.

@@ -96,6 +96,22 @@ impl Inside {
             [self.outer, self.network, self.transport].map(|at| at.saturating_add(units));
         Self { outer, network, transport, ..self }
     }
+
+    /// Changes the Ethernet segment `out` of `ethernet` so that checksums are those of the packet inside, and of the outer
+    /// IPv4 header.
+    pub(crate) fn tell(self, ethernet: Ethernet, out: &mut Segment) {
+        let Ethernet { l3, l4, mss, .. } = ethernet;
+        out[L4.word] = L3.put((l3 && !self.outer_v6).into())
+            | INNER_L3.put((l3 && !self.v6).into())
+            | INNER_L4.put(l4.into())
+            | OUTER_V6.put(self.outer_v6.into())
+            | INNER_V6.put(self.v6.into())
+            | INNER_UDP.put(self.udp.into())
+            | MSS.put(mss.into());
+        out[OUTER_AT.word] = OUTER_AT.put(self.outer.into())
+            | NETWORK_AT.put(self.network.into())
+            | TRANSPORT_AT.put(self.transport.into());
+    }
 }
 
 /// What the device does to a frame on its way out. Packets with the same values can share a WQE.
@@ -111,8 +127,6 @@ pub(crate) struct Ethernet {
     pub(crate) metadata: u32,
     /// Insert this TCI behind the addresses.
     pub(crate) vlan: Option<u16>,
-    /// The checksums are those of a packet inside, and of the outer IPv4 header.
-    pub(crate) inside: Option<Inside>,
 }
 
 impl Ethernet {
@@ -122,18 +136,6 @@ impl Ethernet {
         let mut out = [0; 4];
         out[L4.word] = L4.put(self.l4.into()) | L3.put(self.l3.into()) | MSS.put(self.mss.into());
         out[METADATA.word] = METADATA.put(self.metadata);
-        if let Some(inside) = self.inside {
-            out[L4.word] = L3.put((self.l3 && !inside.outer_v6).into())
-                | INNER_L3.put((self.l3 && !inside.v6).into())
-                | INNER_L4.put(self.l4.into())
-                | OUTER_V6.put(inside.outer_v6.into())
-                | INNER_V6.put(inside.v6.into())
-                | INNER_UDP.put(inside.udp.into())
-                | MSS.put(self.mss.into());
-            out[OUTER_AT.word] = OUTER_AT.put(inside.outer.into())
-                | NETWORK_AT.put(inside.network.into())
-                | TRANSPORT_AT.put(inside.transport.into());
-        }
         if let Some(tci) = self.vlan {
             out[INLINE_SIZE.word] = INLINE_SIZE.put(INSERT_VLAN) | INLINE_HEAD.put(tci.into());
         }
