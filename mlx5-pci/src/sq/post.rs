@@ -82,7 +82,8 @@ impl<F: Function> Sq<F> {
     #[inline(always)]
     pub(super) fn blocks_at_most(&self, packet: &Packet) -> u32 {
         match (packet.meta.segment, self.abilities.min_inline) {
-            (None, 0) => 1,
+            // Two only with two tags, one of them put in, in front of checksums inside of ESP.
+            (None, 0) => 1 + u32::from(packet.meta.sa_out.is_some() && packet.meta.fill.transport),
             // An Ethernet header fits the first block with a data segment; with a tag that is put in it does not.
             (None, 1) => 1 + u32::from(packet.meta.vlan.is_some()),
             _ => INLINE_BLOCKS,
@@ -93,24 +94,22 @@ impl<F: Function> Sq<F> {
     #[inline(always)]
     pub(super) fn put(&mut self, function: &F, open: &mut Open, packet: Packet) {
         let (meta, length) = (&packet.meta, packet.len());
-        let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
-        let ethernet =
-            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata, vlan: meta.vlan };
         // A packet that must be protected may not leave as long as no rule of the device protects it.
-        if length < ETHERNET || (metadata != 0 && !self.protects) {
+        if length < ETHERNET || (meta.sa_out.is_some() && !self.protects) {
             self.counters.drops += 1;
             return;
         }
-        if meta.segment.is_some() || self.abilities.min_inline != 0 {
+        let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
+        let ethernet =
+            Ethernet { l3: meta.fill.header, l4: meta.fill.transport, mss: 0, metadata, vlan: meta.vlan };
+        // Checksums may be those of a packet inside, which the device has to be told of.
+        let inside = metadata != 0 && meta.fill.transport;
+        if meta.segment.is_some() || self.abilities.min_inline != 0 || inside {
             self.close(open);
             self.put_with_headers(function, open, ethernet, packet);
             return;
         }
-        let mut segment = ethernet.segment();
-        if metadata != 0 && meta.fill.transport && !self.tell_inside(ethernet, packet.bytes(), &mut segment) {
-            self.counters.drops += 1;
-            return;
-        }
+        let segment = ethernet.segment();
         if open.segments != 0
             && (open.ethernet != segment || open.segments >= MOST || !self.abilities.enhanced)
         {
@@ -125,17 +124,6 @@ impl<F: Function> Sq<F> {
         let loan = function.lend(packet, Way::ToDevice);
         self.write(at, wqe::data(length as u32, self.lkey, loan.iova()));
         self.keep(loan);
-    }
-
-    /// Tells the device of the packet inside, if there is one; false if it can't be told.
-    #[inline(never)]
-    fn tell_inside(&self, ethernet: Ethernet, frame: &[u8], segment: &mut Segment) -> bool {
-        if Headers::parse(frame).is_some() {
-            return true;
-        }
-        let Some((_, inside)) = inside(frame) else { return true };
-        inside.tell(ethernet, segment);
-        self.abilities.inside.0
     }
 
     /// Ends the WQE that packets are being added to.
@@ -159,7 +147,8 @@ impl<F: Function> Sq<F> {
         self.producer = self.producer.wrapping_add(segments.div_ceil(BLOCK_SEGMENTS) as u16);
     }
 
-    /// Puts a packet into the ring whose headers lie in its WQE: one that the device cuts, or any where it has to be so.
+    /// Puts a packet into the ring whose headers lie in its WQE: one that the device cuts or that may have another one inside,
+    /// or any where it has to be so.
     fn put_with_headers(&mut self, function: &F, open: &mut Open, ethernet: Ethernet, packet: Packet) {
         let Some((opcode, ethernet, headers, inline)) = self.headers(ethernet, &packet) else {
             self.counters.drops += 1;
