@@ -113,8 +113,8 @@ impl core::fmt::Display for Failure {
 pub(crate) enum Completion {
     /// A packet has come.
     Received(Received),
-    /// Several packets have come, whose CQEs are compressed.
-    Block,
+    /// What comes next are packets: ask [`Cq::packet`] for them.
+    Packets,
     /// Send WQEs up to this one are done.
     Sent(u16),
     /// A WQE failed, and its queue with it.
@@ -182,7 +182,7 @@ impl<M: DmaMem> Cq<M> {
                 return Some(Completion::Received(packet));
             }
             match self.other()? {
-                Completion::Block => {}
+                Completion::Packets => {}
                 other => return Some(other),
             }
         }
@@ -206,7 +206,8 @@ impl<M: DmaMem> Cq<M> {
         Some(packet)
     }
 
-    /// The next CQE, if it is not that of a single packet.
+    /// The next CQE, if it is not that of a single packet. It may be one all the same where the device has written it since
+    /// [`Cq::packet`] looked; then it stays.
     #[inline(never)]
     pub(crate) fn other(&mut self) -> Option<Completion> {
         let entry = self.ring.entry(self.consumer)?;
@@ -218,7 +219,7 @@ impl<M: DmaMem> Cq<M> {
         let counter = COUNTER_FIELD.get(owner) as u16;
         let completion = match CqeOpcode(opcode as u8) {
             CqeOpcode::RESP_SEND if FORMAT.get(owner) == COMPRESSED => return Some(self.open()),
-            CqeOpcode::RESP_SEND => Completion::Received(received(entry, counter)),
+            CqeOpcode::RESP_SEND if FORMAT.get(owner) == 0 => return Some(Completion::Packets),
             CqeOpcode::REQ => Completion::Sent(counter),
             CqeOpcode::REQ_ERR | CqeOpcode::RESP_ERR => Completion::Failed(Failure {
                 request: opcode == u32::from(CqeOpcode::REQ_ERR.0),
@@ -243,7 +244,7 @@ impl<M: DmaMem> Cq<M> {
             return Completion::Nonsense;
         }
         self.session = Session { title, index: 0, left: count, minis: [0; WORDS] };
-        Completion::Block
+        Completion::Packets
     }
 
     /// The next packet of an open block.

@@ -90,6 +90,30 @@ fn fields_are_read_from_their_rows() {
     assert_eq!(cq.next(), Some(Completion::Nonsense));
 }
 
+/// The device does not wait between the two looks of a receive queue.
+#[test]
+fn a_packet_that_comes_between_two_looks_is_not_lost() {
+    let mut cq = cq(2, Compression::Off);
+    assert_eq!(cq.packet(), None);
+    write(&cq, 0, packet(0, 60));
+    assert_eq!(cq.other(), Some(Completion::Packets));
+    assert_eq!(cq.packet().map(|packet| packet.bytes), Some(60));
+    assert_eq!(cq.other(), None);
+}
+
+/// Formats that nobody has asked for, as packets within CQEs are.
+#[test]
+fn a_packet_of_another_format_is_nonsense() {
+    let mut cq = cq(2, Compression::Off);
+    for format in [1, 2] {
+        let mut cqe = packet(0, 60);
+        cqe.set().format(format);
+        write(&cq, format - 1, cqe);
+        assert_eq!(cq.next(), Some(Completion::Nonsense));
+    }
+    assert_eq!(cq.next(), None);
+}
+
 /// Writes a block of `minis` at `at`, as the model's compressor and Linux's reader have it.
 fn block(cq: &Cq<Words>, at: u32, title: Cqe64, minis: &[[u8; 8]]) {
     let mut title = title;

@@ -99,7 +99,7 @@ pub(crate) fn poll<F: Function, R: Receive<F>>(
 #[cold]
 fn take_note<F: Function, R: Receive<F>>(queue: &mut R, completion: &Completion) {
     match completion {
-        Completion::Block => {}
+        Completion::Packets => {}
         Completion::Failed(failure) if !failure.request => queue.fail(*failure),
         _ => queue.counters().strange += 1,
     }
