@@ -56,13 +56,36 @@ const MODULES: &[&str] = &[
     "sha512_generic",
     "jitterentropy_rng",
     "drbg",
+    "rdma_rxe",
+    "rdma_ucm",
+    "ib_uverbs",
+    "crc32_generic",
 ];
 
 /// Debian's packages of the guest's tools.
-const TOOL_PACKAGES: &[&str] = &["busybox-static", "dash", "iproute2", "ethtool", "iperf3", "tcpdump"];
+const TOOL_PACKAGES: &[&str] = &[
+    "busybox-static",
+    "dash",
+    "iproute2",
+    "ethtool",
+    "iperf3",
+    "tcpdump",
+    "rdmacm-utils",
+    "ibverbs-providers",
+];
 /// The tools with shared objects.
-const TOOLS: &[&str] =
-    &["/usr/bin/dash", "/usr/bin/ip", "/usr/sbin/ethtool", "/usr/bin/iperf3", "/usr/bin/tcpdump"];
+const TOOLS: &[&str] = &[
+    "/usr/bin/dash",
+    "/usr/bin/ip",
+    "/usr/sbin/ethtool",
+    "/usr/bin/iperf3",
+    "/usr/bin/tcpdump",
+    "/usr/bin/rdma",
+    "/usr/bin/rping",
+];
+/// Where libibverbs looks for what it loads by name: the library of `rdma_rxe`, and the file that names it.
+const VERBS: &str = "/usr/lib/x86_64-linux-gnu/libibverbs";
+const VERBS_NAMES: &str = "/etc/libibverbs.d/rxe.driver";
 
 /// QEMU in a root of its own.
 pub(super) fn qemu() -> Component {
@@ -188,7 +211,7 @@ fn read_module(path: &Path) -> Result<Vec<u8>> {
 
 /// The guest's tools, `tools.cpio`.
 pub(super) fn tools() -> Component {
-    Component { name: "tools".into(), recipe: format!("2 {} {}", TOOL_PACKAGES.join(" "), TOOLS.join(" ")) }
+    Component { name: "tools".into(), recipe: format!("3 {} {}", TOOL_PACKAGES.join(" "), TOOLS.join(" ")) }
 }
 
 /// Picks the tools out of their packages.
@@ -213,12 +236,27 @@ pub(super) fn make_tools(dir: &Path) -> Result<()> {
     }
     // glibc loads it by name when a thread is cancelled, as iperf3's are.
     add_file(&mut tree, &root, "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1")?;
+    add_verbs(&mut tree, &root)?;
     // tcpdump looks its user up, iperf3 the names of protocols.
     tree.file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
     tree.file("etc/group", 0o644, "root:x:0:\n");
     tree.file("etc/protocols", 0o644, "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nesp 50 IPSEC-ESP\n");
     write(&dir.join("tools.cpio"), tree.emit())?;
     remove(&root)
+}
+
+/// The user's side of `rdma_rxe`.
+fn add_verbs(tree: &mut Tree, root: &Path) -> Result<()> {
+    let dir = root.join(VERBS.trim_start_matches('/'));
+    let entries = fs::read_dir(&dir).map_err(Error::io(format!("reading {}", dir.display())))?;
+    let mut names = entries.flatten().map(|entry| entry.file_name().display().to_string());
+    let library = names.find(|name| name.starts_with("librxe-"));
+    let library = library.ok_or_else(|| Error::Observed {
+        expected: format!("librxe in {}", dir.display()),
+        found: "none".into(),
+    })?;
+    add_file(tree, root, &format!("{VERBS}/{library}"))?;
+    add_file(tree, root, VERBS_NAMES)
 }
 
 #[cfg(test)]
