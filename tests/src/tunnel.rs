@@ -135,6 +135,32 @@ esp_proposal = \"aes128gcm16-esn\"\nkey = \"{key}\"\nreplay_window = {WINDOW}\nh
     text
 }
 
+/// Boots both images on the first four cards of `model`, and waits until each is ready.
+///
+/// # Errors
+/// When one does not come up.
+pub fn images(site: &Site, model: &Model, setup: &Setup) -> Result<[Qemu; 2]> {
+    let image = paths::image();
+    demand(image.is_file(), "an image (cargo xtask image)", image.display())?;
+    let sockets = model.sockets();
+    let start = |side: usize| -> Result<Qemu> {
+        let config = site.write(&format!("image{side}.toml"), &config(side, setup))?;
+        let mut machine = Machine { memory: MEMORY, ..Machine::ravelin(&image, &config) };
+        machine.cards = [side, 2 + side].iter().filter_map(|at| sockets.get(*at).cloned()).collect();
+        if setup.counted && side == 0 {
+            // QEMU 11.1 ends with "Bad icount read" when the timer's counter is read through x2APIC.
+            machine.cpu.push_str(",-x2apic");
+            machine.arguments.extend(["-icount", "shift=0,sleep=on"].map(str::to_owned));
+        }
+        machine.start(site, &format!("image{side}"))
+    };
+    let gateways = [start(0)?, start(1)?];
+    for gateway in &gateways {
+        gateway.expect_line("ready: ", READY)?;
+    }
+    Ok(gateways)
+}
+
 impl Tunnel {
     /// Starts both images, and waits until each is ready.
     ///
@@ -152,8 +178,6 @@ impl Tunnel {
     }
 
     fn start_in(site: &Site, setup: &Setup) -> Result<Tunnel> {
-        let image = paths::image();
-        demand(image.is_file(), "an image (cargo xtask image)", image.display())?;
         let home = site.namespace("m")?;
         let hosts = [site.namespace("a")?, site.namespace("b")?];
         let wires = ["0:1", "2:tap=rvhost0", "3:tap=rvhost1"];
@@ -162,22 +186,7 @@ impl Tunnel {
             home.ip(&format!("link set rvhost{side} netns {}", space.name()))?;
             space.ip(&format!("link set rvhost{side} name {INTERFACE}"))?;
         }
-        let sockets = model.sockets();
-        let start = |side: usize| -> Result<Qemu> {
-            let config = site.write(&format!("image{side}.toml"), &config(side, setup))?;
-            let mut machine = Machine { memory: MEMORY, ..Machine::ravelin(&image, &config) };
-            machine.cards = [side, 2 + side].iter().filter_map(|at| sockets.get(*at).cloned()).collect();
-            if setup.counted && side == 0 {
-                // QEMU 11.1 ends with "Bad icount read" when the timer's counter is read through x2APIC.
-                machine.cpu.push_str(",-x2apic");
-                machine.arguments.extend(["-icount", "shift=0,sleep=on"].map(str::to_owned));
-            }
-            machine.start(site, &format!("image{side}"))
-        };
-        let gateways = [start(0)?, start(1)?];
-        for gateway in &gateways {
-            gateway.expect_line("ready: ", READY)?;
-        }
+        let gateways = images(site, &model, setup)?;
         for (side, space) in hosts.iter().enumerate() {
             let (own, far) = (7 + side, 8 - side);
             space.sh(&format!(

@@ -6,5 +6,6 @@ mod card_peer;
 mod faults;
 mod fragments;
 mod linux;
+mod roce;
 mod stage;
 mod strongswan;
