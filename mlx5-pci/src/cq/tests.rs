@@ -108,7 +108,7 @@ fn a_packet_of_another_format_is_nonsense() {
     for format in [1, 2] {
         let mut cqe = packet(0, 60);
         cqe.set().format(format);
-        write(&cq, format - 1, cqe);
+        write(&cq, u32::from(format) - 1, cqe);
         assert_eq!(cq.next(), Some(Completion::Nonsense));
     }
     assert_eq!(cq.next(), None);
