@@ -11,6 +11,7 @@ use crate::hal::{DmaExt, DmaMem, Function, HalError};
 use crate::prm::CmdProtBlock;
 use alloc::vec;
 use alloc::vec::Vec;
+use zeroize::Zeroize;
 
 /// Data bytes of a mailbox.
 pub(crate) const DATA: usize = 512;
@@ -69,6 +70,8 @@ impl<M: DmaMem> Mailboxes<M> {
             let whole = xor(block.as_bytes());
             block.set().sig(!whole);
             self.write(*mailbox, block.as_bytes());
+            // It may hold a key.
+            block.as_bytes_mut().zeroize();
         }
         Ok(chain)
     }

@@ -30,6 +30,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 use mailbox::{Chain, Mailboxes};
+use zeroize::Zeroize;
 
 /// Registers of the initialization segment.
 const QUEUE_HIGH: usize = 0x10;
@@ -146,7 +147,7 @@ impl<F: Function> Commands<F> {
         &self.timeouts
     }
 
-    /// Calls `trace` with every command that is answered, keys included. `None` ends it.
+    /// Calls `trace` with every command that is answered; instead of key material it sees ones. `None` ends it.
     pub fn set_trace(&mut self, trace: Option<Trace>) {
         self.trace = trace;
     }
@@ -243,8 +244,8 @@ impl<F: Function> Commands<F> {
         bytes.extend_from_slice(list);
         bytes[..2].copy_from_slice(&C::OPCODE.0.to_be_bytes());
         let answer = self.run(C::OPCODE, &bytes, C::Output::SIZE + room);
-        // Keys are written here.
-        bytes.fill(0);
+        // It may hold a key.
+        bytes.zeroize();
         let mut answer = answer?;
         let output = C::Output::copy_from(&answer);
         Ok((output, answer.split_off(C::Output::SIZE)))
@@ -389,7 +390,8 @@ impl<F: Function> Commands<F> {
         self.queue.load(self.layout.at(slot), answer.as_bytes_mut());
         let blocks = self.mailboxes.blocks(&chains[1]);
         if let Some(trace) = &mut self.trace {
-            let input = self.mailboxes.blocks(&chains[0]);
+            let mut input = self.mailboxes.blocks(&chains[0]);
+            trace::hide_keys(opcode, &entry.input(), &mut input);
             trace(&Exchange {
                 opcode: opcode.0,
                 entry: *entry.as_bytes(),

@@ -2,8 +2,10 @@
 //! driver and a record of real firmware, can be laid side by side.
 //!
 //! A command is dumped twice, INPUT and OUTPUT: 64 bytes of the queue entry, then each mailbox block of that direction.
+//! Where Linux's form would have keys and salts there are ones.
 
-use crate::prm::Opcode;
+use super::mailbox;
+use crate::prm::{CmdProtBlock, EncryptionKeyObj, GeneralObjInCmdHdr, IpsecObj, ObjectType, Opcode};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -57,4 +59,30 @@ fn dump(f: &mut fmt::Formatter<'_>, offset: &mut usize, bytes: &[u8]) -> fmt::Re
         *offset += line.len();
     }
     Ok(())
+}
+
+/// Overwrites the key material of a command's input: `head` is the part in the entry, `blocks` the rest.
+pub(super) fn hide_keys(opcode: Opcode, head: &[u8; 16], blocks: &mut [[u8; BLOCK]]) {
+    let writes = matches!(opcode, Opcode::CREATE_GENERAL_OBJECT | Opcode::MODIFY_GENERAL_OBJECT);
+    let Some(first) = blocks.first_mut().filter(|_| writes) else { return };
+    // Objects begin behind the head, where the first mailbox does.
+    match ObjectType(GeneralObjInCmdHdr::copy_from(head).obj_type()) {
+        ObjectType::ENCRYPTION_KEY => {
+            let mut object = EncryptionKeyObj::copy_from(first);
+            object.set().key(&[0xff; 128]).sw_wrapped_dek(&[0xff; 128]);
+            first[..EncryptionKeyObj::SIZE].copy_from_slice(object.as_bytes());
+        }
+        ObjectType::IPSEC => {
+            let mut object = IpsecObj::copy_from(first);
+            object.set().salt(u32::MAX).implicit_iv(u64::MAX);
+            first[..IpsecObj::SIZE].copy_from_slice(object.as_bytes());
+        }
+        _ => return,
+    }
+    // The signature is a sum over what was there.
+    let mut block = CmdProtBlock::copy_from(first);
+    block.set().sig(0);
+    let whole = mailbox::xor(block.as_bytes());
+    block.set().sig(!whole);
+    *first = *block.as_bytes();
 }

@@ -2,10 +2,13 @@
 
 use super::case::Case;
 use super::rig::Rig;
+use core::cell::RefCell;
 use core::sync::atomic::Ordering;
 use mlx5_driver_tests::Machine;
 use mlx5_model::Fault;
+use mlx5_pci::cmd::Exchange;
 use mlx5_pci::prm::Opcode;
+use std::rc::Rc;
 
 /// Everywhere that any eight bytes of `secret` lie in memory that the driver shares with the card.
 fn found(rig: &Rig, secret: &[u8]) -> Vec<u64> {
@@ -56,6 +59,45 @@ fn no_key_stays_when_a_command_fails() {
     assert!(rig.nic.install(&case.sends()).is_err());
     assert!(found(&rig, &case.key()).is_empty());
     rig.close_after_misuse();
+}
+
+#[test]
+fn no_key_stays_when_a_command_is_never_answered() {
+    let mut rig = Rig::new();
+    let case = Case { wide: true, ..Case::PLAIN };
+    rig.machine.inject(Fault::CommandTimeout { opcode: Some(Opcode::CREATE_GENERAL_OBJECT.0) });
+    assert!(rig.nic.install(&case.sends()).is_err());
+    // Until it is reset the card may still read what it was told to.
+    assert!(!found(&rig, &case.key()).is_empty());
+    rig.nic.recover().unwrap();
+    assert!(found(&rig, &case.key()).is_empty());
+    rig.close_after_misuse();
+}
+
+#[test]
+fn a_trace_has_no_key() {
+    let mut rig = Rig::new();
+    let text = Rc::new(RefCell::new(String::new()));
+    let sink = text.clone();
+    let trace = move |exchange: &Exchange| sink.borrow_mut().push_str(&exchange.to_string());
+    rig.nic.device().commands().set_trace(Some(Box::new(trace)));
+    for wide in [false, true] {
+        let case = Case { wide, ..Case::PLAIN };
+        for sa in [case.sends(), case.receives()] {
+            let handle = rig.install(&sa);
+            rig.nic.retire(handle).unwrap();
+        }
+        let words = |bytes: &[u8]| -> Vec<String> {
+            let words = bytes.as_chunks::<4>().0.iter();
+            words.map(|word| word.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+        };
+        let text = text.borrow();
+        for word in [words(&case.key()), words(&Case::SALT)].concat() {
+            assert!(!text.contains(&word), "{word}");
+        }
+    }
+    assert!(text.borrow().contains("CREATE_GENERAL_OBJECT(0xa00) INPUT"));
+    rig.close();
 }
 
 #[test]
