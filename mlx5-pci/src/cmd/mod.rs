@@ -391,7 +391,7 @@ impl<F: Function> Commands<F> {
         let blocks = self.mailboxes.blocks(&chains[1]);
         if let Some(trace) = &mut self.trace {
             let mut input = self.mailboxes.blocks(&chains[0]);
-            trace::hide_keys(opcode, &entry.input(), &mut input);
+            trace::hide_keys(opcode, entry.input(), &mut input);
             trace(&Exchange {
                 opcode: opcode.0,
                 entry: *entry.as_bytes(),
