@@ -2,44 +2,21 @@
 //! on the wire who has seen the fragments.
 
 use crate::linux::start;
-use crate::stage::{Sa, all_on_card, judge, number, settings};
+use crate::stage::{Sa, all_on_card, frames, inject, judge, number, settings};
 use core::time::Duration;
 use ravelin_tests::capture::Capture;
 use ravelin_tests::error::{Result, demand};
 use ravelin_tests::swanctl::{Child, Connection};
 use ravelin_tests::topology::{GATEWAY, HOST, NET, PEER, PEER_HOST, PEER_NET, WIRE, World};
 use ravelin_tests::uml::Uml;
-use std::fs;
-use std::path::Path;
 
-/// Octets of a pcap file's header, and of a record's.
-const FILE_HEADER: usize = 24;
-const RECORD_HEADER: usize = 16;
 /// Somewhere in the ciphertext of a fragment.
 const CIPHERTEXT: usize = 200;
 /// The outside card.
 const CARD: usize = 0;
 
-/// The frames in a pcap file of this machine's byte order.
-fn frames(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut bytes = fs::read(path).unwrap_or_default().split_off(FILE_HEADER);
-    let mut frames = Vec::new();
-    while bytes.len() >= RECORD_HEADER {
-        let length = bytes.get(8..12).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let rest = bytes.split_off(RECORD_HEADER + length as usize);
-        frames.push(bytes.split_off(RECORD_HEADER));
-        bytes = rest;
-    }
-    demand(!frames.is_empty(), "frames on the wire", path.display())?;
-    Ok(frames)
-}
-
-fn inject(world: &World, frames: &[Vec<u8>]) -> Result<()> {
-    let Some(model) = &world.model else { return Ok(()) };
-    frames.iter().try_for_each(|frame| {
-        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
-        model.tell(&format!("inject {CARD} {hex}"))
-    })
+fn give(world: &World, frames: &[Vec<u8>]) -> Result<()> {
+    world.model.as_ref().map_or(Ok(()), |model| inject(model, CARD, frames))
 }
 
 /// Packets of the inbound SA: opened, and dropped.
@@ -96,7 +73,7 @@ fn fragments_of_esp_are_opened_by_the_card_once() -> Result<()> {
     demand((opened, dropped) == (11, 0), "eleven packets opened", format!("{opened}, dropped {dropped}"))?;
 
     // The same fragments once more: whole again, and known to the card's window.
-    inject(&world, &seen)?;
+    give(&world, &seen)?;
     demand(world.status()?.given_back() == 18, "nine more given back", world.status()?.text)?;
     demand(drops(&mut world, "replayed")? == 9, "nine replays", world.status()?.text)?;
     // Changed ones: the card finds that out before it asks for the number.
@@ -106,14 +83,14 @@ fn fragments_of_esp_are_opened_by_the_card_once() -> Result<()> {
             *byte ^= 1;
         }
     }
-    inject(&world, &changed)?;
+    give(&world, &changed)?;
     demand(drops(&mut world, "bad_icv")? == 9, "nine bad ICVs", world.status()?.text)?;
     demand(inbound(&mut world)? == (11, 18), "none of them opened", world.status()?.text)?;
     // First fragments twice, the second time with other octets: overlap.
     let first = |frame: &&Vec<u8>| frame.get(20..22).is_some_and(|field| field == [0x20, 0]);
     let firsts: Vec<_> = seen.iter().filter(first).take(1).cloned().collect();
-    inject(&world, &firsts)?;
-    inject(&world, &changed.iter().filter(first).take(1).cloned().collect::<Vec<_>>())?;
+    give(&world, &firsts)?;
+    give(&world, &changed.iter().filter(first).take(1).cloned().collect::<Vec<_>>())?;
     demand(drops(&mut world, "fragment_overlap")? == 1, "an overlap", world.status()?.text)?;
 
     // What no frame of the card holds.

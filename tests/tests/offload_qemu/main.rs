@@ -9,3 +9,4 @@ mod linux;
 mod roce;
 mod stage;
 mod strongswan;
+mod wire;

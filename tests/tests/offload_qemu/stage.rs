@@ -2,14 +2,21 @@
 
 use core::time::Duration;
 use ravelin_tests::error::{Error, Result, demand};
+use ravelin_tests::oracle::model::Model;
 use ravelin_tests::prerequisites::Need;
 use ravelin_tests::topology::{ALL_ESP, PeerIs, Ports, Settings, Status, World};
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 /// Both of the image's cards do ESP.
 pub(crate) const CARDS: Ports = Ports::Cards(["cx7", "cx6dx"]);
 /// Until the status says what is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Octets of a pcap file's header, and of a record's.
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
 
 /// Boots the image on two cards.
 pub(crate) fn boot(name: &str, needs: &[Need], peer: PeerIs, settings: &Settings) -> Result<World> {
@@ -38,6 +45,28 @@ pub(crate) fn settings() -> Settings {
         *lines = on_card(lines);
     }
     settings
+}
+
+/// The frames in a pcap file of this machine's byte order.
+pub(crate) fn frames(path: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut bytes = fs::read(path).unwrap_or_default().split_off(FILE_HEADER);
+    let mut frames = Vec::new();
+    while bytes.len() >= RECORD_HEADER {
+        let length = bytes.get(8..12).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
+        let rest = bytes.split_off(RECORD_HEADER + length as usize);
+        frames.push(bytes.split_off(RECORD_HEADER));
+        bytes = rest;
+    }
+    demand(!frames.is_empty(), "frames on the wire", path.display())?;
+    Ok(frames)
+}
+
+/// Lets these frames arrive at a card from its wire.
+pub(crate) fn inject(model: &Model, card: usize, frames: &[Vec<u8>]) -> Result<()> {
+    frames.iter().try_for_each(|frame| {
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        model.tell(&format!("inject {card} {hex}"))
+    })
 }
 
 /// One SA as the status has it: its `key=value` pairs.
