@@ -1,19 +1,25 @@
 //! The security policy database (RFC 4301 section 4.4.1): an ordered list, first match decides, no match
 //! drops. Policies are written in the outbound sense; inbound traffic in the clear is compared reversed.
 //!
-//! Look-up walks a compiled list of the packet's family only: addresses as plain integers, one entry per
-//! selector, in policy order.
+//! Look-up is by an index of the packet's family ([`index`]), so that it costs the same for one policy and for a
+//! hundred thousand, and likewise for the SAs of a policy ([`active`]).
 //!
 //! Left out: decorrelation and caching (RFC 4301 section 4.4.1 allows to do without), separate SPDs per
 //! interface, and names as selectors.
 
-use alloc::vec::Vec;
-use core::net::IpAddr;
+mod active;
+mod index;
 
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
 use net::flow::Flow;
 
 use crate::sa::Handle;
-use crate::selector::{Match, Selector, Upper};
+use crate::selector::{Match, Selector};
+use active::{Actives, Taken};
+use index::Index;
 
 /// A policy, for as long as it is in the SPD; numbers are not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,52 +61,17 @@ pub struct Policy {
     pub action: Action,
 }
 
-/// An outbound SA of a policy.
-#[derive(Debug)]
-struct Active {
-    handle: Handle,
-    selectors: Vec<Selector>,
-    /// It covers all that the policy covers: no need to compare.
-    whole: bool,
-}
-
 #[derive(Debug)]
 struct Entry {
     id: PolicyId,
     policy: Policy,
-    active: Vec<Active>,
+    /// Its place in the order.
+    order: u64,
+    active: Actives,
 }
 
-/// A selector of one family, ready to compare.
-#[derive(Debug)]
-struct Rule<A> {
-    src: (A, A),
-    dst: (A, A),
-    proto: Option<u8>,
-    upper: Upper,
-    entry: usize,
-}
-
-impl<A: PartialOrd + Copy> Rule<A> {
-    fn matches(&self, src: A, dst: A, flow: &Flow) -> Match {
-        let outer = self.src.0 <= src
-            && src <= self.src.1
-            && self.dst.0 <= dst
-            && dst <= self.dst.1
-            && self.proto.is_none_or(|proto| proto == flow.proto);
-        if outer { self.upper.matches(flow.ports) } else { Match::No }
-    }
-}
-
-fn first_match<A: PartialOrd + Copy>(rules: &[Rule<A>], src: A, dst: A, flow: &Flow) -> (Match, usize) {
-    for rule in rules {
-        let matched = rule.matches(src, dst, flow);
-        if matched != Match::No {
-            return (matched, rule.entry);
-        }
-    }
-    (Match::No, 0)
-}
+/// Between the places of two policies at first, so that others can come between them.
+const GAP: u64 = 1 << 32;
 
 /// What the SPD says about an outbound flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,88 +88,147 @@ pub(crate) enum Verdict {
 /// The ordered list of policies.
 #[derive(Debug, Default)]
 pub struct Spd {
-    entries: Vec<Entry>,
-    rules4: Vec<Rule<u32>>,
-    rules6: Vec<Rule<u128>>,
+    entries: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    /// Entries in order.
+    order: BTreeMap<u64, usize>,
+    ids: HashMap<PolicyId, usize>,
+    rules: Index<usize>,
+    /// Of an SA that is active, the entry and its number there.
+    active: HashMap<Handle, (usize, u64)>,
     next: u32,
 }
 
 impl Spd {
     /// Appends a policy: it decides what none before it does.
     pub fn push(&mut self, policy: Policy) -> PolicyId {
-        self.insert(self.entries.len(), policy)
+        let last = self.order.last_key_value().map_or(0, |(order, _)| *order);
+        match last.checked_add(GAP) {
+            Some(order) => self.place(order, policy),
+            None => self.insert(usize::MAX, policy),
+        }
     }
 
     /// Inserts a policy so that `before` others come first (all, if there are fewer).
     pub fn insert(&mut self, before: usize, policy: Policy) -> PolicyId {
+        let before = before.min(self.order.len());
+        let last = self.order.last_key_value().map_or(0, |(order, _)| *order);
+        if before == self.order.len() && last < u64::MAX - GAP {
+            return self.push(policy);
+        }
+        let mut next = self.order.keys().skip(before.saturating_sub(1)).copied();
+        let low = if before == 0 { 0 } else { next.next().unwrap_or(0) };
+        let high = next.next().unwrap_or(u64::MAX);
+        let middle = low + (high - low) / 2;
+        if middle == low {
+            self.spread();
+            return self.insert(before, policy);
+        }
+        self.place(middle, policy)
+    }
+
+    fn place(&mut self, order: u64, policy: Policy) -> PolicyId {
         let id = PolicyId(self.next);
         self.next += 1;
-        let at = before.min(self.entries.len());
-        self.entries.insert(at, Entry { id, policy, active: Vec::new() });
-        self.compile();
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() - 1
+        });
+        for (number, selector) in (0..).zip(&policy.selectors) {
+            self.rules.insert((order, number), selector, at);
+        }
+        self.order.insert(order, at);
+        self.ids.insert(id, at);
+        if let Some(place) = self.entries.get_mut(at) {
+            *place = Some(Entry { id, policy, order, active: Actives::default() });
+        }
         id
+    }
+
+    /// Gives all policies places with gaps between them again.
+    fn spread(&mut self) {
+        self.rules = Index::default();
+        let places = core::mem::take(&mut self.order);
+        for (number, at) in (1..).zip(places.into_values()) {
+            let order = number * GAP;
+            self.order.insert(order, at);
+            let Some(Some(entry)) = self.entries.get_mut(at) else { continue };
+            entry.order = order;
+            for (number, selector) in (0..).zip(&entry.policy.selectors) {
+                self.rules.insert((order, number), selector, at);
+            }
+        }
+    }
+
+    fn entry(&self, id: PolicyId) -> Option<&Entry> {
+        self.entries.get(*self.ids.get(&id)?)?.as_ref()
     }
 
     /// The policies in order.
     pub fn iter(&self) -> impl Iterator<Item = (PolicyId, &Policy)> {
-        self.entries.iter().map(|entry| (entry.id, &entry.policy))
+        let entries = self.order.values().filter_map(|at| self.entries.get(*at)?.as_ref());
+        entries.map(|entry| (entry.id, &entry.policy))
     }
 
     /// A policy by its number.
     pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
-        self.entries.iter().find(|entry| entry.id == id).map(|entry| &entry.policy)
+        self.entry(id).map(|entry| &entry.policy)
     }
 
     /// The outbound SAs of a policy, newest first.
     pub fn active(&self, id: PolicyId) -> impl Iterator<Item = Handle> {
-        let entry = self.entries.iter().find(|entry| entry.id == id);
-        entry.into_iter().flat_map(|entry| entry.active.iter().map(|active| active.handle))
+        self.entry(id).into_iter().flat_map(|entry| entry.active.iter())
     }
 
     /// Takes a policy out. Its SAs must be retired with it, see [`crate::Ipsec::remove_policy`].
     pub(crate) fn remove(&mut self, id: PolicyId) -> Option<Policy> {
-        let at = self.entries.iter().position(|entry| entry.id == id)?;
-        let entry = self.entries.remove(at);
-        self.compile();
+        let at = self.ids.remove(&id)?;
+        let entry = self.entries.get_mut(at)?.take()?;
+        self.free.push(at);
+        self.order.remove(&entry.order);
+        for (number, selector) in (0..).zip(&entry.policy.selectors) {
+            self.rules.remove((entry.order, number), selector);
+        }
+        for handle in entry.active.iter() {
+            self.active.remove(&handle);
+        }
         Some(entry.policy)
     }
 
     /// Makes an SA the one that outbound traffic of `id` under `selectors` uses, and returns the SAs that
     /// carry nothing any more because it covers all that they cover.
     pub(crate) fn activate(&mut self, id: PolicyId, handle: Handle, selectors: &[Selector]) -> Vec<Handle> {
-        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) else {
-            return Vec::new();
-        };
-        let covers = |old: &[Selector]| old.iter().all(|o| selectors.iter().any(|new| o.is_subset(new)));
-        let (replaced, mut kept): (Vec<_>, Vec<_>) =
-            entry.active.drain(..).partition(|old| old.handle == handle || covers(&old.selectors));
-        let whole = covers(&entry.policy.selectors);
-        kept.insert(0, Active { handle, selectors: selectors.to_vec(), whole });
-        entry.active = kept;
-        replaced.into_iter().map(|old| old.handle).filter(|&old| old != handle).collect()
+        let Some(&at) = self.ids.get(&id) else { return Vec::new() };
+        self.deactivate(handle);
+        let Some(Some(entry)) = self.entries.get_mut(at) else { return Vec::new() };
+        let (number, replaced) = entry.active.add(handle, selectors, &entry.policy.selectors);
+        for old in &replaced {
+            self.active.remove(old);
+        }
+        self.active.insert(handle, (at, number));
+        replaced
     }
 
     /// Outbound traffic no longer uses this SA.
     pub(crate) fn deactivate(&mut self, handle: Handle) {
-        for entry in &mut self.entries {
-            entry.active.retain(|active| active.handle != handle);
+        let Some((at, number)) = self.active.remove(&handle) else { return };
+        if let Some(Some(entry)) = self.entries.get_mut(at) {
+            entry.active.remove(number);
         }
     }
 
     /// What happens to an outbound flow.
+    #[inline]
     pub(crate) fn lookup(&self, flow: &Flow) -> Verdict {
-        let (matched, at) = match (flow.src, flow.dst) {
-            (IpAddr::V4(s), IpAddr::V4(d)) => first_match(&self.rules4, s.to_bits(), d.to_bits(), flow),
-            (IpAddr::V6(s), IpAddr::V6(d)) => first_match(&self.rules6, s.to_bits(), d.to_bits(), flow),
-            _ => (Match::No, 0),
-        };
-        let entry = match (matched, self.entries.get(at)) {
-            (Match::Yes, Some(entry)) => entry,
-            //= rfc4301#7.3
-            (Match::Unknown, Some(_)) => return Verdict::Unknown,
+        let Some((matched, at)) = self.rules.first(flow, |matched| matched != Match::No) else {
             //= rfc4301#5.1
-            _ => return Verdict::NoPolicy,
+            return Verdict::NoPolicy;
         };
+        let Some(Some(entry)) = self.entries.get(at) else { return Verdict::NoPolicy };
+        //= rfc4301#7.3
+        if matched == Match::Unknown {
+            return Verdict::Unknown;
+        }
         match entry.policy.action {
             Action::Discard => Verdict::Discard,
             Action::Bypass => Verdict::Bypass,
@@ -206,38 +236,10 @@ impl Spd {
                 if transport && flow.ports == net::flow::Ports::Opaque {
                     return Verdict::Unknown;
                 }
-                let mut unknown = false;
-                for active in &entry.active {
-                    let matches = |selector: &Selector| {
-                        let matched = selector.matches(flow);
-                        unknown |= matched == Match::Unknown;
-                        matched == Match::Yes
-                    };
-                    if active.whole || active.selectors.iter().any(matches) {
-                        return Verdict::Protect(entry.id, Some(active.handle));
-                    }
-                }
-                if unknown { Verdict::Unknown } else { Verdict::Protect(entry.id, None) }
-            }
-        }
-    }
-
-    fn compile(&mut self) {
-        self.rules4.clear();
-        self.rules6.clear();
-        for (entry, Entry { policy, .. }) in self.entries.iter().enumerate() {
-            for &Selector { src, dst, proto, upper } in &policy.selectors {
-                match (src.first(), src.last(), dst.first(), dst.last()) {
-                    (IpAddr::V4(a), IpAddr::V4(b), IpAddr::V4(c), IpAddr::V4(d)) => {
-                        let (src, dst) = ((a.to_bits(), b.to_bits()), (c.to_bits(), d.to_bits()));
-                        self.rules4.push(Rule { src, dst, proto, upper, entry });
-                    }
-                    (IpAddr::V6(a), IpAddr::V6(b), IpAddr::V6(c), IpAddr::V6(d)) => {
-                        let (src, dst) = ((a.to_bits(), b.to_bits()), (c.to_bits(), d.to_bits()));
-                        self.rules6.push(Rule { src, dst, proto, upper, entry });
-                    }
-                    // A selector across families covers nothing.
-                    _ => {}
+                match entry.active.take(flow) {
+                    Taken::By(handle) => Verdict::Protect(entry.id, Some(handle)),
+                    Taken::Unknown => Verdict::Unknown,
+                    Taken::No => Verdict::Protect(entry.id, None),
                 }
             }
         }

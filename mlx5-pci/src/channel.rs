@@ -43,7 +43,7 @@ pub struct ChannelStats {
     pub rx_frames: u64,
     /// Their bytes.
     pub rx_bytes: u64,
-    /// Frames lost on receive, those with completions that cannot be among them.
+    /// Frames lost on receive.
     pub rx_drops: u64,
     /// Frames handed to the device.
     pub tx_frames: u64,
@@ -168,7 +168,7 @@ impl<F: Function> Channel<F> {
         ChannelStats {
             rx_frames: rx.frames,
             rx_bytes: rx.bytes,
-            rx_drops: rx.drops + rx.strange,
+            rx_drops: rx.drops,
             tx_frames: tx.frames,
             tx_bytes: tx.bytes,
             tx_drops: tx.drops,

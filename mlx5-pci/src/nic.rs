@@ -267,7 +267,8 @@ impl<F: Function> Nic for Mlx5<F> {
         NicStats {
             rx_frames: before.rx_frames + sum.rx_frames,
             rx_bytes: before.rx_bytes + sum.rx_bytes,
-            rx_drops: before.rx_drops + sum.rx_drops,
+            // Completions that cannot be may have been packets.
+            rx_drops: before.rx_drops + sum.rx_drops + sum.strange,
             tx_frames: before.tx_frames + sum.tx_frames,
             tx_bytes: before.tx_bytes + sum.tx_bytes,
             tx_drops: before.tx_drops + sum.tx_drops,

@@ -1,7 +1,8 @@
 use super::*;
-use crate::selector::PortRange;
+use crate::selector::{AddressRange, PortRange, Upper};
 use crate::testing::{any4, any6, between, ip};
 use alloc::vec;
+use core::net::IpAddr;
 use net::Ports;
 use proptest::prelude::*;
 
@@ -103,7 +104,7 @@ proptest! {
     /// The compiled lists say what a walk over the policies says.
     #[test]
     fn lookup_equals_the_walk(
-        rules in prop::collection::vec((0u8..4, 0u8..4, 22u8..=32, any::<bool>(), 0u8..3, any::<bool>()), 0..12),
+        rules in prop::collection::vec((0u8..4, 0u8..4, 22u8..=32, any::<bool>(), 0u8..3, any::<bool>()), 0..60),
         src in 0u8..4, dst in 0u8..4, v6: bool, ports in prop_oneof![
             Just(Ports::Opaque), Just(Ports::None), (79u16..82).prop_map(|dst| Ports::Ports { src: 7, dst })
         ],
@@ -119,6 +120,11 @@ proptest! {
         for &(src, dst, len, v6, action, ports) in &rules {
             let selector = Selector::addresses(range(src, len, v6), range(dst, len, v6)).unwrap();
             let selector = if ports { web(selector) } else { selector };
+            // Some ranges are no prefixes.
+            let selector = match len % 5 {
+                0 if !v6 => Selector { src: AddressRange::new(addr(src, v6), addr(src + 1, v6)).unwrap(), ..selector },
+                _ => selector,
+            };
             let action = [Action::Bypass, Action::Discard, Action::TUNNEL][usize::from(action)];
             spd.push(policy(selector, action));
         }
@@ -136,4 +142,80 @@ proptest! {
         };
         prop_assert_eq!(spd.lookup(&f), expected);
     }
+}
+
+/// Hosts behind a thousand tunnels: each flow its own policy, before and after others have gone.
+#[test]
+fn many_policies_are_told_apart() {
+    let mut spd = Spd::default();
+    let host = |number: u32| IpAddr::from(core::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
+    let to = |number| Selector::addresses(AddressRange::ANY_V4, AddressRange::host(host(number))).unwrap();
+    let ids: Vec<_> = (0..1000).map(|number| spd.push(policy(to(number), Action::TUNNEL))).collect();
+    let handle = |number: u32| Handle::from_bits(1 << 20 | number);
+    for (number, id) in (0..).zip(&ids) {
+        assert_eq!(spd.activate(*id, handle(number), &[to(number)]), []);
+    }
+    let rest = spd.push(policy(any4(), Action::Bypass));
+    let f = |number| Flow { src: ip("192.0.2.1"), dst: host(number), proto: 6, ports: Ports::None };
+    for (number, id) in (0..).zip(&ids) {
+        assert_eq!(spd.lookup(&f(number)), Verdict::Protect(*id, Some(handle(number))));
+    }
+    assert_eq!(spd.lookup(&f(1000)), Verdict::Bypass);
+    // One that comes first, and ranges that are no prefixes.
+    let odd = AddressRange::new(host(10), host(12)).unwrap();
+    let odd = Selector::addresses(AddressRange::ANY_V4, odd).unwrap();
+    let first = spd.insert(0, policy(odd, Action::Discard));
+    assert_eq!(
+        [9, 10, 12, 13].map(|number| spd.lookup(&f(number)) == Verdict::Discard),
+        [false, true, true, false]
+    );
+    for id in ids.iter().step_by(2).chain([&first]) {
+        assert!(spd.remove(*id).is_some());
+    }
+    for (number, id) in (0..).zip(&ids) {
+        let kept = number % 2 == 1;
+        let expected = if kept { Verdict::Protect(*id, Some(handle(number))) } else { Verdict::Bypass };
+        assert_eq!(spd.lookup(&f(number)), expected);
+    }
+    assert!(spd.remove(rest).is_some());
+    assert_eq!(spd.lookup(&f(1000)), Verdict::NoPolicy);
+    assert_eq!(spd.iter().count(), 500);
+}
+
+/// Peers with an address each under one policy, as road warriors are.
+#[test]
+fn many_sas_of_a_policy_are_told_apart() {
+    let mut spd = Spd::default();
+    let id = spd.push(policy(any4(), Action::TUNNEL));
+    let host = |number: u32| IpAddr::from(core::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
+    let to = |number| Selector::addresses(AddressRange::ANY_V4, AddressRange::host(host(number))).unwrap();
+    let handle = |generation: u32, number: u32| Handle::from_bits(generation << 20 | number);
+    let f = |number| Flow { src: ip("192.0.2.1"), dst: host(number), proto: 6, ports: Ports::None };
+    for number in 0..500 {
+        assert_eq!(spd.activate(id, handle(1, number), &[to(number)]), []);
+    }
+    for number in 0..500 {
+        assert_eq!(spd.lookup(&f(number)), Verdict::Protect(id, Some(handle(1, number))));
+        assert_eq!(spd.activate(id, handle(2, number), &[to(number)]), [handle(1, number)]);
+        assert_eq!(spd.lookup(&f(number)), Verdict::Protect(id, Some(handle(2, number))));
+    }
+    assert_eq!(spd.lookup(&f(500)), Verdict::Protect(id, None));
+    spd.deactivate(handle(2, 7));
+    assert_eq!(spd.lookup(&f(7)), Verdict::Protect(id, None));
+    assert_eq!(spd.active(id).next(), Some(handle(2, 499)), "newest first");
+    assert_eq!(spd.activate(id, handle(3, 0), &[any4()]).len(), 499, "a wide one takes over all");
+    assert_eq!(spd.lookup(&f(7)), Verdict::Protect(id, Some(handle(3, 0))));
+}
+
+#[test]
+fn places_between_two_policies_do_not_run_out() {
+    let mut spd = Spd::default();
+    let first = spd.push(policy(any4(), Action::Bypass));
+    let mut ids: Vec<_> = (0..200).map(|_| spd.insert(1, policy(any4(), Action::Discard))).collect();
+    let zero = spd.insert(0, policy(any6(), Action::Discard));
+    let last = spd.push(policy(any4(), Action::TUNNEL));
+    ids.reverse();
+    let expected: Vec<_> = [zero, first].into_iter().chain(ids).chain([last]).collect();
+    assert_eq!(spd.iter().map(|(id, _)| id).collect::<Vec<_>>(), expected);
+    assert_eq!(spd.lookup(&tcp("10.1.0.1", "10.2.0.1")), Verdict::Bypass);
 }
