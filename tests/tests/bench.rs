@@ -38,6 +38,14 @@ const DRIVER_ROWS: &[&str] = &[
     "published: ",
 ];
 
+/// What the bench of many SAs promises.
+const SCALE_ROWS: &[&str] = &[
+    "protect 64 B, burst 32, 2 SAs",
+    "protect 64 B, burst 32, 1000 SAs: instructions",
+    "open 64 B, burst 32, 2000 SAs: instructions",
+    "installed",
+    "retired",
+];
 /// What a smoke run of `offload` leaves.
 const OFFLOAD_ROWS: &[&str] = &[
     "64 B out, in clear",
@@ -81,6 +89,19 @@ fn the_driver_s_bench_moves_every_packet_and_counts_instructions() -> Result<()>
     let status = bench.wait(DRIVER_PATIENCE)?;
     demand(status.success(), "the smoke run to succeed", bench.transcript().tail())?;
     check_document(&paths::target(), "driver", DRIVER_ROWS)
+}
+
+/// The same program with SAs.
+#[test]
+fn the_bench_of_many_sas_compares_instructions() -> Result<()> {
+    prerequisites::check(&[Need::Valgrind])?;
+    let site = Site::new("bench-scale")?;
+    let mut command = Command::new(paths::xtask());
+    command.args(["bench", "scale", "--quick"]);
+    let mut bench = Process::spawn(&site, "bench", command)?;
+    let status = bench.wait(DRIVER_PATIENCE)?;
+    demand(status.success(), "the smoke run to succeed", bench.transcript().tail())?;
+    check_document(&paths::target(), "scale", SCALE_ROWS)
 }
 
 #[test]

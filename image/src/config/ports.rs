@@ -79,7 +79,7 @@ pub(super) fn settings(table: &Table<'_>) -> Result<Settings, Error> {
         Ok(())
     };
     count("buffers", 64..=65_536, &mut settings.buffers)?;
-    count("sas", 2..=65_536, &mut settings.sas)?;
+    count("sas", 2..=1_048_576, &mut settings.sas)?;
     count("cookie_threshold", 0..=65_536, &mut settings.cookie_threshold)?;
     count("half_open", 1..=65_536, &mut settings.half_open)?;
     Ok(settings)

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: figures of the image beside a Linux + strongSwan appliance in the same run, each bench as a
 //! table and as `target/bench/NAME.json`, and the comparison of those documents with their goals.
 //!
-//! `boot`, `footprint` and `forward` are of the whole, under QEMU; `driver` is of the ConnectX driver alone, in a process.
+//! `boot`, `footprint`, `forward` and `offload` are of the whole, under QEMU; `driver` is of the ConnectX driver alone, in a
+//! process, and `scale` of the gateway on it with many SAs.
 
 mod appliance;
 mod bed;
@@ -14,6 +15,7 @@ mod iperf;
 mod offload;
 mod quiet;
 mod report;
+mod scale;
 
 use error::{Error, Result};
 
@@ -27,8 +29,8 @@ use std::process::{Command, ExitCode};
 /// How the command is used.
 const USAGE: &str = "\
 cargo xtask bench [NAME…] [--quick] [--check] [--quiet] [--runs N]
-    runs the benches named (all: boot, footprint, forward, driver, offload); needs root, QEMU, strongSwan, iperf3, mmdebstrap,
-    but for `driver`, which needs Valgrind, and `offload`, which needs root, QEMU and the oracle's cache
+    runs the benches named (all: boot, footprint, forward, driver, offload, scale); needs root, QEMU, strongSwan, iperf3, mmdebstrap,
+    but for `driver` and `scale`, which need Valgrind, and `offload`, which needs root, QEMU and the oracle's cache
     --quick    a smoke test: the image alone, one short sample each
     --check    ends with 1 if a goal is missed
     --quiet    waits before each sample until less than 10 % of the processors is busy (at most 2 min)
@@ -39,9 +41,10 @@ cargo xtask bench check [NAME…]
     holds the documents of earlier runs against their goals; ends with 1 if one is missed or not there";
 
 /// The benches.
-pub(crate) const NAMES: [&str; 5] = ["boot", "footprint", "forward", DRIVER, OFFLOAD];
-/// The one that has no image and no peer.
+pub(crate) const NAMES: [&str; 6] = ["boot", "footprint", "forward", DRIVER, OFFLOAD, SCALE];
+/// Those that have no image and no peer.
 const DRIVER: &str = "driver";
+const SCALE: &str = "scale";
 /// The one on modelled cards, whose peer is the image itself.
 const OFFLOAD: &str = "offload";
 
@@ -143,9 +146,9 @@ pub(crate) fn command(arguments: &[String]) -> ExitCode {
 fn main(arguments: &[String]) -> Result<bool> {
     let mut options = Options::parse(arguments)?;
     if !options.check_only {
-        let of_image = options.names.iter().any(|name| name != DRIVER);
+        let of_image = options.names.iter().any(|name| name != DRIVER && name != SCALE);
         let needs = options.names.iter().flat_map(|name| match name.as_str() {
-            DRIVER => DRIVER_NEEDS,
+            DRIVER | SCALE => DRIVER_NEEDS,
             OFFLOAD => OFFLOAD_NEEDS,
             _ => NEEDS,
         });
@@ -169,6 +172,7 @@ fn measure(name: &str, options: &mut Options) -> Result<Report> {
         "boot" => boot::run(options)?,
         "footprint" => footprint::run(options)?,
         "forward" => forward::run(options)?,
+        SCALE => scale::run_all(options)?,
         DRIVER => driver::run_all(options)?,
         OFFLOAD => offload::run(options)?,
         other => return Err(Error::UnknownBench(other.to_owned())),
@@ -180,7 +184,7 @@ fn measure(name: &str, options: &mut Options) -> Result<Report> {
 }
 
 fn host(name: &str, options: &Options) -> Result<Host> {
-    let platform = if name == DRIVER {
+    let platform = if name == DRIVER || name == SCALE {
         let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         model.map_or("an unknown processor", |(_, model)| model).to_owned()

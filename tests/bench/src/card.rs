@@ -23,6 +23,8 @@ const STRIDES_SHIFT: u32 = 16;
 const CHECKED: u8 = 1 << 1 | 1 << 2;
 /// `l4_l3_hdr_type` of TCP without data in IPv4.
 const TCP4: u8 = 1 << 4 | 2 << 2;
+/// Register B of a packet that was opened.
+const MARKER: u32 = 1 << 31;
 /// The hash that all packets have.
 pub(crate) const HASH: u32 = 0x5eed_cafe;
 
@@ -117,9 +119,21 @@ impl Card {
     /// # Panics
     /// When the driver has not posted enough.
     pub(crate) fn receive(&mut self, count: usize, length: usize, compressed: bool) {
+        self.write(count, length, compressed, &|_| 0);
+    }
+
+    /// The same for packets that were opened: `name` tells the SA of each, 0 if there is none.
+    ///
+    /// # Panics
+    /// When the driver has not posted enough.
+    pub(crate) fn receive_marked(&mut self, count: usize, length: usize, name: &dyn Fn(usize) -> u32) {
+        self.write(count, length, false, name);
+    }
+
+    fn write(&mut self, count: usize, length: usize, compressed: bool, name: &dyn Fn(usize) -> u32) {
         let mut block = Vec::with_capacity(count);
-        for _ in 0..count {
-            let cqe = match self.rq.strides {
+        for number in 0..count {
+            let mut cqe = match self.rq.strides {
                 None => self.in_buffer(length),
                 Some((log_count, log_size)) => {
                     let strides = length.div_ceil(1 << log_size) as u32;
@@ -132,6 +146,8 @@ impl Card {
                     self.in_strides(strides, length, 0)
                 }
             };
+            let name = name(number);
+            cqe.set().ft_metadata(if name == 0 { 0 } else { MARKER | name });
             if compressed { block.push(cqe) } else { self.rq_cq.push(cqe) }
         }
         self.rq_cq.push_block(&block);

@@ -6,6 +6,7 @@
 use crate::card::Card;
 use crate::measured;
 use crate::port::Port;
+use crate::protected::Protected;
 use crate::through::Through;
 use core::fmt;
 use mlx5_pci::queues::Settings;
@@ -19,6 +20,8 @@ const HEADERS: usize = 66;
 const TSO: usize = HEADERS + 45 * MSS;
 /// The largest packet that the driver lets a device merge.
 const LRO: usize = 32 << 10;
+/// SAs on the card: one each way, and many. In a build for tests the model would take too long for the most.
+pub(crate) const SAS: [usize; 3] = [2, 1000, if cfg!(debug_assertions) { 2000 } else { 100_000 }];
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -30,6 +33,10 @@ pub(crate) enum Work {
     Forward,
     /// The same with all that the gateway does in between.
     Gateway,
+    /// The gateway again, from the inside to a card that seals.
+    Protect,
+    /// The gateway again, from a card that has opened to the inside.
+    Open,
 }
 
 /// How packets are received.
@@ -50,6 +57,8 @@ pub(crate) struct Case {
     pub(crate) queue: Queue,
     pub(crate) length: usize,
     pub(crate) burst: usize,
+    /// SAs on the card, both directions together.
+    pub(crate) sas: usize,
 }
 
 impl fmt::Display for Case {
@@ -59,6 +68,8 @@ impl fmt::Display for Case {
             Work::Send => "TX",
             Work::Forward => "forward",
             Work::Gateway => "gateway",
+            Work::Protect => "protect",
+            Work::Open => "open",
         };
         let size = match self.length {
             TSO => "64-KB TSO".to_owned(),
@@ -71,28 +82,32 @@ impl fmt::Display for Case {
             Queue::Compressed => ", compressed CQEs",
             Queue::Cyclic => ", a buffer each",
         };
-        write!(f, "{work} {size}, burst {}{queue}", self.burst)
+        write!(f, "{work} {size}, burst {}{queue}", self.burst)?;
+        if self.sas > 0 { write!(f, ", {} SAs", self.sas) } else { Ok(()) }
     }
 }
 
-/// All cases whose name contains `part`.
+/// All cases whose name contains `part`; without one, all but those with SAs.
 pub(crate) fn all(part: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for work in [Work::Receive, Work::Send, Work::Forward] {
         let largest = if work == Work::Send { TSO } else { LRO };
         for length in [64, 1500, largest] {
             for burst in [1, 8, 32] {
-                cases.push(Case { work, queue: Queue::Striding, length, burst });
+                cases.push(Case { work, queue: Queue::Striding, length, burst, sas: 0 });
             }
         }
     }
     for length in [64, 1500] {
         for burst in [1, 8, 32] {
-            cases.push(Case { work: Work::Gateway, queue: Queue::Striding, length, burst });
+            cases.push(Case { work: Work::Gateway, queue: Queue::Striding, length, burst, sas: 0 });
         }
     }
     for queue in [Queue::Compressed, Queue::Cyclic] {
-        cases.push(Case { work: Work::Receive, queue, length: 64, burst: 32 });
+        cases.push(Case { work: Work::Receive, queue, length: 64, burst: 32, sas: 0 });
+    }
+    for work in [Work::Protect, Work::Open].into_iter().filter(|_| !part.is_empty()) {
+        cases.extend(SAS.map(|sas| Case { work, queue: Queue::Striding, length: 64, burst: 32, sas }));
     }
     cases.retain(|case| case.to_string().contains(part));
     cases
@@ -130,6 +145,8 @@ enum Stage {
     Two(Port, Port),
     /// The gateway, and the devices of its inside and its outside.
     Gateway(Box<Through>, Card, Card),
+    /// The gateway with SAs.
+    Protected(Box<Protected>),
 }
 
 impl Bench {
@@ -147,6 +164,10 @@ impl Bench {
                 let through = Through::new(outside.driver, inside.driver, case.length);
                 Stage::Gateway(Box::new(through), inside.card, outside.card)
             }
+            Work::Protect | Work::Open => {
+                let outbound = case.work == Work::Protect;
+                Stage::Protected(Box::new(Protected::new(outbound, case.length, case.sas)))
+            }
         };
         Self { case, stage, burst: Burst::new(), headers: headers(case.length) }
     }
@@ -162,6 +183,9 @@ impl Bench {
             through.introduce();
             assert!(outside.send().packets > 0, "the first packet has left");
         }
+        if let Stage::Protected(protected) = &mut self.stage {
+            protected.introduce();
+        }
         (0..bursts).for_each(|_| self.burst(&mut Unmeasured));
     }
 
@@ -170,7 +194,7 @@ impl Bench {
     /// # Panics
     /// When the driver has not done what it should.
     pub(crate) fn burst(&mut self, measure: &mut impl Measure) {
-        let Case { work, queue, length, burst: count } = self.case;
+        let Case { work, queue, length, burst: count, .. } = self.case;
         let segment = self.segment();
         let Self { stage, burst, headers, .. } = self;
         let mut moved = 0;
@@ -199,6 +223,7 @@ impl Bench {
                 moved = through.turn(burst, measure);
                 check(outside, count, length, segment);
             }
+            Stage::Protected(protected) => moved = protected.turn(count, burst, measure),
         }
         assert_eq!((moved, self.burst.len()), (count, 0), "{}", self.case);
     }

@@ -1,9 +1,10 @@
-//! What the ConnectX driver costs per packet, on a device that costs nothing (issue 4, point 4): started by `cargo xtask
-//! bench driver`, twice.
+//! What the ConnectX driver costs per packet, on a device that costs nothing, and the gateway with many SAs on a card:
+//! started by `cargo xtask bench driver` and `cargo xtask bench scale`.
 //!
 //! ```text
 //! mlx5-driver-bench time PASSES BURSTS [PART]   a line per case: its name, tab, cycles per packet of each pass
 //! mlx5-driver-bench count BURSTS [PART]         the same work under Valgrind, which counts instructions of `measured`
+//! mlx5-driver-bench rates                       SAs a second that come to a card, and that leave it
 //! ```
 //!
 //! PART is a part of the names of the cases that are wanted.
@@ -19,6 +20,8 @@ mod machine;
 mod measured;
 mod memory;
 mod port;
+mod protected;
+mod rates;
 mod through;
 mod told;
 
@@ -33,8 +36,12 @@ fn main() -> ExitCode {
     match (part(0), number(1), number(2)) {
         ("time", Some(passes), Some(bursts)) => time(passes, bursts, part(3)),
         ("count", Some(bursts), _) => count(bursts, part(2)),
+        ("rates", ..) => {
+            let rates = rates::measure(case::SAS.into_iter().max().unwrap_or_default());
+            println!("installed\t{:.0}\nretired\t{:.0}", rates.installed, rates.retired);
+        }
         _ => {
-            eprintln!("mlx5-driver-bench time PASSES BURSTS [PART] | count BURSTS [PART]");
+            eprintln!("mlx5-driver-bench time PASSES BURSTS [PART] | count BURSTS [PART] | rates");
             return ExitCode::from(2);
         }
     }

@@ -4,7 +4,7 @@ use crate::machine::Machine;
 use crate::through::Lane;
 use gateway::Gateway;
 use mlx5_pci::nic::Mlx5;
-use net::{Burst, Instant, Nic};
+use net::{Burst, Instant, Nic, PortId};
 
 /// A burst is received, and its packets go back to where they came from.
 #[inline(never)]
@@ -37,22 +37,26 @@ pub(crate) fn forward(
     to.tx(burst)
 }
 
-/// The main loop's first half, as far as it costs anything: every port is asked for frames. The last one has them.
+/// The main loop's first half, as far as it costs anything: every port is asked for frames. One has them.
 #[inline(never)]
-pub(crate) fn gateway_in(lanes: &mut [Lane], burst: &mut Burst) -> usize {
+pub(crate) fn gateway_in<N: Nic>(lanes: &mut [Lane<N>], burst: &mut Burst) -> usize {
     let mut count = 0;
     for lane in lanes {
-        count = lane.nic.rx(burst);
+        count += lane.nic.rx(burst);
     }
     count
 }
 
-/// The main loop's second half: the gateway takes the inside's burst, and every port sends what it has for it.
+/// The main loop's second half: the gateway takes a port's burst, and every port sends what it has for it.
 #[inline(never)]
-pub(crate) fn gateway_on(gateway: &mut Gateway, lanes: &mut [Lane], now: Instant, burst: &mut Burst) {
-    if let Some(inside) = lanes.last() {
-        gateway.handle_burst(now, inside.id, burst);
-    }
+pub(crate) fn gateway_on<N: Nic>(
+    gateway: &mut Gateway,
+    lanes: &mut [Lane<N>],
+    now: Instant,
+    from: PortId,
+    burst: &mut Burst,
+) {
+    gateway.handle_burst(now, from, burst);
     gateway.poll(now);
     for lane in lanes {
         gateway.take_tx(now, lane.id, &mut lane.waiting);

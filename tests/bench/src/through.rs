@@ -28,31 +28,31 @@ addresses = ["10.2.0.1/24"]
 [[policy]]
 action = "bypass"
 "#;
-const OUTSIDE: PortId = PortId(0);
-const INSIDE: PortId = PortId(1);
+pub(crate) const OUTSIDE: PortId = PortId(0);
+pub(crate) const INSIDE: PortId = PortId(1);
 /// Buffers of packets that the gateway makes itself.
-const OWN: usize = 64;
-const NOW: Instant = Instant::from_secs(1);
+pub(crate) const OWN: usize = 64;
+pub(crate) const NOW: Instant = Instant::from_secs(1);
 /// Ethernet, IPv4 and UDP.
-const HEADERS: usize = 42;
-const ETHERNET: usize = 14;
+pub(crate) const HEADERS: usize = 42;
+pub(crate) const ETHERNET: usize = 14;
 /// A host on the inside and one on the outside, which has an address of its own on the wire.
-const HOST: [u8; 4] = [10, 2, 0, 10];
-const PEER: [u8; 4] = [10, 9, 0, 1];
-const PEER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
+pub(crate) const HOST: [u8; 4] = [10, 2, 0, 10];
+pub(crate) const PEER: [u8; 4] = [10, 9, 0, 1];
+pub(crate) const PEER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 const OWN_OUTSIDE: [u8; 4] = [10, 9, 0, 2];
 
 /// The gateway between the ports of the driver, in the order of its configuration.
 pub(crate) struct Through {
     pub(crate) gateway: Gateway,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) lanes: Vec<Lane<Mlx5<Machine>>>,
     headers: [u8; HEADERS],
 }
 
 /// A port in the loop: its driver as the image has it, and frames that its ring had no room for.
-pub(crate) struct Lane {
+pub(crate) struct Lane<N> {
     pub(crate) id: PortId,
-    pub(crate) nic: Complete<Mlx5<Machine>>,
+    pub(crate) nic: Complete<N>,
     pub(crate) waiting: Burst,
 }
 
@@ -89,7 +89,7 @@ impl Through {
         answer.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
         answer.extend([&PEER_MAC[..], &PEER, &outside, &OWN_OUTSIDE].concat());
         self.gateway.handle_frame(NOW, OUTSIDE, Packet::from_bytes(&answer));
-        measured::gateway_on(&mut self.gateway, &mut self.lanes, NOW, &mut Burst::new());
+        measured::gateway_on(&mut self.gateway, &mut self.lanes, NOW, INSIDE, &mut Burst::new());
     }
 
     /// One turn of the loop; how many packets the inside had.
@@ -100,27 +100,40 @@ impl Through {
         for packet in &mut *burst {
             packet.bytes_mut()[..HEADERS].copy_from_slice(headers);
         }
-        measure.of(|| measured::gateway_on(gateway, lanes, NOW, burst));
+        measure.of(|| measured::gateway_on(gateway, lanes, NOW, INSIDE, burst));
         count
     }
 }
 
 /// Headers of a datagram from the inside host to the outside one.
-fn headers(to: [u8; 6], length: usize) -> [u8; HEADERS] {
+pub(crate) fn headers(to: [u8; 6], length: usize) -> [u8; HEADERS] {
     let mut bytes = [0; HEADERS];
     bytes[..6].copy_from_slice(&to);
     bytes[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 10]);
     bytes[12..14].copy_from_slice(&[8, 0]);
-    bytes[14] = 0x45;
-    bytes[16..18].copy_from_slice(&((length - ETHERNET) as u16).to_be_bytes());
-    bytes[22..24].copy_from_slice(&[64, 17]);
-    bytes[26..30].copy_from_slice(&HOST);
-    bytes[30..34].copy_from_slice(&PEER);
-    let words = bytes[14..34].as_chunks::<2>().0;
-    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    bytes[24..26].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+    bytes[14..34].copy_from_slice(&ipv4(17, length - ETHERNET, HOST, PEER));
     bytes[34..38].copy_from_slice(&[0x30, 0x39, 0x00, 0x07]);
     bytes[38..40].copy_from_slice(&((length - ETHERNET - 20) as u16).to_be_bytes());
     bytes
+}
+
+/// An IPv4 header.
+pub(crate) fn ipv4(protocol: u8, length: usize, source: [u8; 4], destination: [u8; 4]) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[0] = 0x45;
+    bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+    bytes[8..10].copy_from_slice(&[64, protocol]);
+    bytes[12..16].copy_from_slice(&source);
+    bytes[16..20].copy_from_slice(&destination);
+    sum(&mut bytes);
+    bytes
+}
+
+/// Sets the checksum of an IPv4 header.
+pub(crate) fn sum(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let words = header.as_chunks::<2>().0;
+    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    header[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
 }

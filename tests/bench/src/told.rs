@@ -64,6 +64,11 @@ pub(crate) fn listen(exchange: &Exchange) {
     }
 }
 
+/// Forgets commands of other ports.
+pub(crate) fn forget() {
+    HEARD.take();
+}
+
 /// The queues of the commands since the last time.
 ///
 /// # Panics

@@ -19,7 +19,7 @@ use std::process::Command;
 
 const PACKAGE: &str = "mlx5-driver-bench";
 const CYCLES: &str = "cycles/packet";
-const INSTRUCTIONS: &str = "instructions/packet";
+pub(super) const INSTRUCTIONS: &str = "instructions/packet";
 /// The line with the core's rate, which is no case.
 const RATE: &str = "core cycles per tick";
 /// Cycles that receiving or sending a packet of at most one MTU may take in bursts of 32.
@@ -53,7 +53,7 @@ const PUBLISHED: &[(&str, f64)] = &[
 
 /// Samples by case, in the order of the cases.
 #[derive(Default)]
-struct Cases {
+pub(super) struct Cases {
     names: Vec<String>,
     samples: BTreeMap<String, Vec<f64>>,
 }
@@ -73,13 +73,13 @@ pub(crate) fn run_all(options: &mut Options) -> Result<Vec<Row>> {
         cases.add(&run(Command::new(&program).args(words))?)?;
         options.note(&format!("driver: round {round} of {rounds}"));
     }
-    let instructions = count(&program, counted)?;
+    let instructions = count(&program, counted, "")?;
     options.note("driver: instructions counted");
     Ok(rows(&cases, &instructions))
 }
 
 /// Builds the program that measures. A smoke test takes the profile that tests are built with.
-fn build(quick: bool) -> Result<PathBuf> {
+pub(super) fn build(quick: bool) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (profile, dir) = if quick { ("dev", "debug") } else { ("release", "release") };
     let arguments = ["build", "--quiet", "-p", PACKAGE, "--profile", profile];
@@ -89,7 +89,7 @@ fn build(quick: bool) -> Result<PathBuf> {
 
 impl Cases {
     /// Takes note of a round.
-    fn add(&mut self, output: &str) -> Result<()> {
+    pub(super) fn add(&mut self, output: &str) -> Result<()> {
         for line in output.lines() {
             let (name, words) = line.split_once('\t').ok_or_else(|| no_figure("a case", output))?;
             let passes: Vec<f64> = words.split(' ').filter_map(|word| word.parse().ok()).collect();
@@ -102,8 +102,13 @@ impl Cases {
         Ok(())
     }
 
+    /// The samples of a case.
+    pub(super) fn samples(&self, name: &str) -> &[f64] {
+        self.samples.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The samples of the case, divided by those of `others` added up, round by round.
-    fn ratio(&self, name: &str, others: &[String]) -> Option<f64> {
+    pub(super) fn ratio(&self, name: &str, others: &[String]) -> Option<f64> {
         let mut ratios = self.samples.get(name)?.clone();
         for (round, ratio) in ratios.iter_mut().enumerate() {
             let parts: Option<Vec<f64>> =
@@ -134,8 +139,8 @@ fn peers(name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Has Valgrind count the instructions of every case, per packet.
-fn count(program: &Path, bursts: usize) -> Result<BTreeMap<String, f64>> {
+/// Has Valgrind count the instructions of every case with `part` in its name, per packet.
+pub(super) fn count(program: &Path, bursts: usize, part: &str) -> Result<BTreeMap<String, f64>> {
     let dir = paths::target().join("bench/callgrind");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
@@ -148,7 +153,7 @@ fn count(program: &Path, bursts: usize) -> Result<BTreeMap<String, f64>> {
         )
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
-        .args(["count", &bursts.to_string()]))?;
+        .args(["count", &bursts.to_string(), part]))?;
     let mut counts = BTreeMap::new();
     let cases = output.lines().filter_map(|line| line.split_once('\t'));
     for (index, (name, packets)) in cases.enumerate() {
@@ -170,10 +175,10 @@ fn no_figure(figure: &'static str, said: &str) -> Error {
 }
 
 /// Cycles of all cases, then instructions, then figures of others.
-fn rows(cases: &Cases, instructions: &BTreeMap<String, f64>) -> Vec<Row> {
+pub(super) fn rows(cases: &Cases, instructions: &BTreeMap<String, f64>) -> Vec<Row> {
     let mut rows = Vec::new();
     for name in &cases.names {
-        let samples = cases.samples.get(name).map(Vec::as_slice).unwrap_or_default();
+        let samples = cases.samples(name);
         let Some(mut row) = Row::sampled(name, samples, CYCLES) else { continue };
         if let Some(peers) = peers(name)
             && let Some(ratio) = cases.ratio(name, &peers)
