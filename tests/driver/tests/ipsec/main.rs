@@ -19,5 +19,6 @@ mod refusals;
 mod rig;
 mod scale;
 mod secrets;
+mod storm;
 mod unique;
 mod verdicts;

@@ -16,7 +16,7 @@ const ROOM: [(&str, u64); 5] = [
     ("flow_table.nic_receive.log_max_modify_header_context", 18),
 ];
 
-fn rig(log_sas: u8) -> Rig {
+pub(crate) fn rig(log_sas: u8) -> Rig {
     let mut rig = Rig::plain(&ROOM);
     let enabled = rig.nic.enable_ipsec(Settings { log_sas, ..Settings::default() });
     enabled.unwrap_or_else(|error| panic!("{error}; {:?}", rig.machine.misuse()));
