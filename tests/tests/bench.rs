@@ -41,8 +41,9 @@ const DRIVER_ROWS: &[&str] = &[
 /// What the bench of many SAs promises.
 const SCALE_ROWS: &[&str] = &[
     "protect 64 B, burst 32, 2 SAs",
-    "protect 64 B, burst 32, 1000 SAs: instructions",
-    "open 64 B, burst 32, 2000 SAs: instructions",
+    "open 64 B, burst 32, 100 SAs",
+    "protect 64 B, burst 32, 50 SAs: instructions",
+    "protect 64 B, burst 32, 100 SAs: instructions",
     "installed",
     "retired",
 ];

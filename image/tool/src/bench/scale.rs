@@ -41,7 +41,9 @@ pub(crate) fn run_all(options: &mut Options) -> Result<Vec<Row>> {
         rates.add(&run(Command::new(&program).arg("rates"))?)?;
         options.note(&format!("scale: round {round} of {rounds}"));
     }
-    let instructions = driver::count(&program, counted, PART)?;
+    // Valgrind takes its time for what is built as tests are.
+    let part = if options.quick { "protect" } else { PART };
+    let instructions = driver::count(&program, counted, part)?;
     let mut rows = driver::rows(&cases, &instructions);
     rows.retain(|row| !row.name.starts_with("published"));
     for row in &mut rows {
