@@ -115,6 +115,8 @@ const SUITES: &[Suite] = &[
             "mlx5-driver-tests",
             "--test",
             "ipsec",
+            "--test",
+            "gateway",
             "--no-fail-fast",
         ])],
         needs_image: false,
