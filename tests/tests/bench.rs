@@ -43,7 +43,6 @@ const SCALE_ROWS: &[&str] = &[
     "protect 64 B, burst 32, 2 SAs",
     "open 64 B, burst 32, 100 SAs",
     "protect 64 B, burst 32, 50 SAs: instructions",
-    "protect 64 B, burst 32, 100 SAs: instructions",
     "installed",
     "retired",
 ];

@@ -21,7 +21,10 @@ const TSO: usize = HEADERS + 45 * MSS;
 /// The largest packet that the driver lets a device merge.
 const LRO: usize = 32 << 10;
 /// SAs on the card: one each way, and many. In a build for tests the model would take too long for many.
-pub(crate) const SAS: [usize; 3] = if cfg!(debug_assertions) { [2, 50, 100] } else { [2, 1000, 100_000] };
+pub(crate) const SAS: [usize; 4] =
+    if cfg!(debug_assertions) { [2, 50, 80, 100] } else { [2, 1000, 10_000, 100_000] };
+/// The most for which Valgrind can wait.
+pub(crate) const COUNTED_SAS: usize = 10_000;
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
