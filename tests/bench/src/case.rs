@@ -178,7 +178,8 @@ impl Bench {
     /// Works on `packets` at least, and until headers lie wherever packets can; with enough of them all memory has been
     /// used.
     pub(crate) fn warm_up(&mut self, packets: usize) {
-        let bursts = packets.div_ceil(self.case.burst);
+        // Each SA has its first packet before, for which more has to be found out.
+        let bursts = packets.max(self.case.sas).div_ceil(self.case.burst);
         if self.case.work == Work::Forward && self.segment().is_some() {
             (0..bursts).for_each(|_| self.write_headers());
         }
