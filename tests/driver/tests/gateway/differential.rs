@@ -6,9 +6,6 @@ use proptest::prelude::*;
 
 /// Every engine at either end.
 const ENGINES: [[bool; 2]; 4] = [[false, false], [true, true], [true, false], [false, true]];
-/// Built as tests are the model is slow: then some of the lengths, and few random plans.
-const STEP: usize = if cfg!(debug_assertions) { 23 } else { 1 };
-const CASES: u32 = if cfg!(debug_assertions) { 8 } else { 64 };
 /// Packets in one go.
 const BURST: usize = 32;
 
@@ -88,7 +85,7 @@ pub(crate) fn is_esp(frame: &[u8]) -> bool {
 
 #[test]
 fn every_plan_carries_what_it_is_given_whoever_does_the_esp() {
-    let lengths: Vec<usize> = (8..=1480).step_by(61 * STEP).chain([0, 1, 2, 3, 1460, 1479, 1480]).collect();
+    let lengths: Vec<usize> = (8..=1480).step_by(211).chain([0, 1, 2, 3, 1460, 1479, 1480]).collect();
     for plan in plans() {
         for card in ENGINES {
             carries(&Plan { card, ..plan }, &lengths);
@@ -98,7 +95,7 @@ fn every_plan_carries_what_it_is_given_whoever_does_the_esp() {
 
 #[test]
 fn every_length_is_carried_whoever_does_the_esp() {
-    let lengths: Vec<usize> = (0..=1480).step_by(STEP).collect();
+    let lengths: Vec<usize> = (0..=1480).collect();
     for card in ENGINES {
         for outer_v6 in [false, true] {
             carries(&Plan { outer_v6, wide_key: outer_v6, esn: true, udp: false, card }, &lengths);
@@ -124,7 +121,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, max_shrink_iters: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     /// Whatever hosts send: with cards and with software the same frames arrive in the same order, the same errors come back,
     /// the same is dropped for the same causes, and nothing but ESP is on the wire.
