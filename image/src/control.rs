@@ -137,6 +137,8 @@ impl Gateway {
             ));
         }
         lines.push(format!("reassembled: given_back={}", self.given_back));
+        let (trains, segments) = self.trains.counts();
+        lines.push(format!("tcp: trains={trains} segments={segments}"));
         let net = self.stack.counters().iter().map(|(cause, n)| ("net", cause.name(), n));
         let ipsec = self.ipsec.drops().iter().map(|(cause, n)| ("ipsec", cause.name(), n));
         let own = self.counters.iter().map(|(cause, n)| ("gateway", cause.name(), n));

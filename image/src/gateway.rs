@@ -7,12 +7,13 @@ use core::net::IpAddr;
 use ike_lite::{Endpoint, IkeId};
 use ipsec::offload::Name;
 use ipsec::{Ipsec, PolicyId};
-use net::{Burst, Duration, Instant, Meta, Packet, Pool, PortId, Received, Stack};
+use net::{Burst, Duration, Instant, Meta, Packet, Pool, PortId, Received, Stack, Trains};
 use rand_core::CryptoRng;
 
 use crate::cause::Counters;
 use crate::config::{Protection, Side};
 use crate::negotiation::Pair;
+use crate::outbound::Origin;
 use crate::quiet::Quiet;
 use crate::slots::Slots;
 use crate::tap::{Point, Tap};
@@ -75,6 +76,10 @@ pub struct Gateway {
     pub(crate) slots: Slots,
     /// Some port's card does ESP.
     pub(crate) by_card: bool,
+    /// TCP segments that are on their way out together.
+    pub(crate) trains: Trains,
+    /// How the frame came in that is being handled: the headroom it had, and a card's name for its SA.
+    pub(crate) came: (usize, Option<u32>),
     /// ESP that came in fragments and was given to the card that does its SA.
     pub(crate) given_back: u64,
     /// Child SAs by their inbound SPI.
@@ -92,9 +97,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// Takes an Ethernet frame that came in by `port`.
-    pub fn handle_frame(&mut self, now: Instant, port: PortId, mut frame: Packet) {
-        let Meta { checksum_ok, sa_in, .. } = frame.meta;
-        frame.meta = Meta { port, checksum_ok, ..Meta::default() };
+    pub fn handle_frame(&mut self, now: Instant, port: PortId, frame: Packet) {
+        self.frame(now, port, frame);
+        self.send_trains(now);
+    }
+
+    fn frame(&mut self, now: Instant, port: PortId, mut frame: Packet) {
+        let Meta { checksum_ok, inner_ok, sa_in, .. } = frame.meta;
+        frame.meta = Meta { port, checksum_ok, inner_ok, ..Meta::default() };
         if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
             // Only a card that does ESP may claim that something has come out of an SA.
             frame.meta.sa_in = sa_in.filter(|_| port.esp);
@@ -102,6 +112,16 @@ impl Gateway {
             port.rx.bytes += frame.len() as u64;
         }
         self.watch(now, Point::FrameIn(port), &frame);
+        self.came = (frame.headroom(), frame.meta.sa_in);
+        if !self.trains.is_empty() {
+            let ipsec = &mut self.ipsec;
+            let count = |sa: Option<u32>, bytes| sa.is_none_or(|sa| ipsec.count_opened(now, sa, bytes));
+            match self.trains.join(frame, self.came.1, count) {
+                Ok(None) => return,
+                Ok(Some((train, parsed))) => return self.route(now, train, &parsed, Origin::Forwarded),
+                Err(other) => frame = other,
+            }
+        }
         if let Some(name) = frame.meta.sa_in {
             if let Ok(packet) = self.stack.unframe(frame) {
                 self.opened_by_card(now, packet, Name(name));
@@ -114,14 +134,17 @@ impl Gateway {
         }
     }
 
-    /// Takes every frame of a burst, in order; leaves it empty.
+    /// Takes every frame of a burst, in order; leaves it empty. TCP segments that follow each other in it and whose checksum a
+    /// device has verified go on as one, see [`net::train`].
     pub fn handle_burst(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
         for frame in core::mem::take(burst) {
-            self.handle_frame(now, port, frame);
+            self.frame(now, port, frame);
         }
+        self.send_trains(now);
     }
 
-    /// Moves frames to be sent by `port` into `burst` until it is full or none is left.
+    /// Moves frames to be sent by `port` into `burst` until it is full or none is left. Their metadata says what is still to be
+    /// done to them; what the port's device does not do is done by [`Complete`](net::software::Complete).
     pub fn take_tx(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
         let before = burst.len();
         self.stack.take_tx(port, burst);
@@ -129,14 +152,14 @@ impl Gateway {
             // Another card has another SA by that name.
             let astray = |frame: &Packet| frame.meta.sa_out.is_some() && frame.meta.port != port;
             while let Some(at) = (before..burst.len()).find(|&at| burst.get(at).is_some_and(astray)) {
-                burst.remove(at);
-                self.counters.count(crate::Cause::OtherPort);
+                let count = burst.remove(at).count();
+                self.counters.add(crate::Cause::OtherPort, count);
             }
         }
         let new = burst.get(before..).unwrap_or_default();
         if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
-            port.tx.frames += new.len() as u64;
-            port.tx.bytes += new.iter().map(|frame| frame.len() as u64).sum::<u64>();
+            port.tx.frames += new.iter().map(|frame| frame.count()).sum::<u64>();
+            port.tx.bytes += new.iter().map(|frame| frame.total() as u64).sum::<u64>();
         }
         if let Some(tap) = &mut self.tap {
             new.iter().for_each(|frame| tap.packet(now, Point::FrameOut(port), frame.bytes()));
@@ -166,7 +189,7 @@ impl Gateway {
         stack_wake.min(self.ipsec.next_wake()).min(self.ike_wake).min(self.status_at)
     }
 
-    /// Shows every packet to `tap` from now on; nothing ends it. Returns the tap that was there.
+    /// Shows every packet to `tap` from now on, one by one: none go together then. Returns the tap that was there.
     pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) -> Option<Box<dyn Tap>> {
         core::mem::replace(&mut self.tap, tap)
     }

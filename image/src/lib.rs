@@ -28,6 +28,7 @@ pub mod devices;
 mod gateway;
 mod icmp;
 mod negotiation;
+mod outbound;
 mod own;
 mod pipeline;
 mod quiet;

@@ -175,6 +175,8 @@ impl Gateway {
             pool,
             own,
             slots: Slots::default(),
+            trains: net::Trains::default(),
+            came: (0, None),
             given_back: 0,
             pairs: BTreeMap::new(),
             ike_sas: BTreeMap::new(),

@@ -72,6 +72,10 @@ impl Gateway {
         if self.given_back > 0 {
             lines.push(format!("  reassembled for a card: {}", self.given_back));
         }
+        let (trains, segments) = self.trains.counts();
+        if trains > 0 {
+            lines.push(format!("  trains {trains} of {segments} TCP segments"));
+        }
         let net = self.stack.counters().iter().map(|(cause, n)| ("net", cause.name(), n));
         let ipsec = self.ipsec.drops().iter().map(|(cause, n)| ("ipsec", cause.name(), n));
         let own = self.counters.iter().map(|(cause, n)| ("gateway", cause.name(), n));

@@ -23,6 +23,8 @@ net::causes! {
     /// Outbound: the card that does the SA can't take the packet: it has IPv4 options or IPv6 extension headers in transport
     /// mode.
     CardShape = "card_shape",
+    /// Outbound: a train, to an SA that takes packets one by one ([`crate::Ipsec::takes_train`]).
+    Train = "train",
     /// Inbound: ESP that the card of the SA should have opened and has not, such as what came in fragments or by another port;
     /// or what no card should have opened.
     NotByCard = "not_by_card",

@@ -13,7 +13,7 @@ use crate::offload::{Card, CardEvent, Event, Name, Placement};
 use crate::sa::{Direction, Handle, InstallError, SaParams, SaStats};
 use crate::software::Software;
 use crate::spd::{Action, Policy, PolicyId, Spd, Verdict};
-use crate::state::Sa;
+use crate::state::{Half, Sa};
 use crate::{open, seal};
 
 /// What to do with an outbound packet.
@@ -37,9 +37,7 @@ pub enum Outbound {
 pub struct Opened {
     /// The SA that it came by.
     pub handle: Handle,
-    /// Addresses, protocol and ports of what came out, as they are in the packet.
-    pub flow: Flow,
-    /// All that its header says.
+    /// What its header says.
     pub parsed: Parsed,
 }
 
@@ -127,7 +125,13 @@ impl Ipsec {
     /// What to do with an outbound packet of this flow.
     //= rfc4301#5.1
     #[inline]
-    pub fn outbound(&mut self, _now: Instant, flow: &Flow) -> Outbound {
+    pub fn outbound(&mut self, now: Instant, flow: &Flow) -> Outbound {
+        self.outbound_train(now, flow, 1)
+    }
+
+    /// As [`Ipsec::outbound`], for so many packets of this flow.
+    #[inline]
+    pub fn outbound_train(&mut self, _now: Instant, flow: &Flow, packets: u64) -> Outbound {
         let cause = match self.spd.lookup(flow) {
             Verdict::Protect(_, Some(handle)) => return Outbound::Protect(handle),
             Verdict::Protect(policy, None) => return Outbound::NeedSa(policy),
@@ -136,8 +140,16 @@ impl Ipsec {
             Verdict::Discard => Cause::PolicyDiscard,
             Verdict::NoPolicy => Cause::NoPolicy,
         };
-        self.engine.drops.count(cause);
+        self.engine.drops.add(cause, packets);
         Outbound::Discard
+    }
+
+    /// Whether the SA takes this train as one. If not, [`Ipsec::seal`] takes its packets one by one.
+    pub fn takes_train(&self, now: Instant, handle: Handle, train: &Packet) -> bool {
+        self.engine.sad.sa(handle).is_some_and(|sa| match &sa.half {
+            Half::Out(out) => seal::takes_train(&out.sealer, &sa.meter, now, train),
+            Half::In(_) => false,
+        })
     }
 
     /// Whether an inbound packet in the clear may pass: only if a BYPASS policy covers it. Drops are counted,
@@ -164,17 +176,29 @@ impl Ipsec {
     }
 
     /// Turns a whole IP packet, in place, into the outer IP packet that protects it, complete with UDP
-    /// encapsulation and checksums. Needs 64 bytes of headroom and 21 of tailroom at most. On failure the
+    /// encapsulation and checksums. A train stays one, if the SA takes it. Needs 64 bytes of headroom and 21 of tailroom at most. On failure the
     /// packet is to be dropped; the drop is counted.
     pub fn seal(&mut self, now: Instant, handle: Handle, packet: &mut Packet) -> Result<(), Drop> {
         self.engine.seal(now, handle, packet)
+    }
+
+    /// As [`Ipsec::seal`], for a packet of which it is known what its header says.
+    #[inline]
+    pub fn seal_parsed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        packet: &mut Packet,
+        parsed: &Parsed,
+    ) -> Result<(), Drop> {
+        self.engine.seal_parsed(now, handle, packet, parsed)
     }
 
     /// Turns a whole IP packet that carries ESP or UDP-encapsulated ESP, in place, into what it protects.
     /// On failure the packet is to be dropped; the drop is counted.
     pub fn open(&mut self, now: Instant, packet: &mut Packet) -> Result<Opened, Drop> {
         let (handle, parsed) = self.engine.open(now, packet)?;
-        Ok(Opened { handle, flow: parsed.flow, parsed })
+        Ok(Opened { handle, parsed })
     }
 
     /// Turns a whole IP packet that the card of `port` has opened, and calls `name`'s, in place, into what it protects: the
@@ -189,7 +213,16 @@ impl Ipsec {
     ) -> Result<Opened, Drop> {
         let handle = self.cards.tenant(port, name);
         let (handle, parsed) = self.engine.finish(now, handle, packet)?;
-        Ok(Opened { handle, flow: parsed.flow, parsed })
+        Ok(Opened { handle, parsed })
+    }
+
+    /// Counts a packet of `bytes` that the card of the inbound SA with this handle has opened, whose headers are those of the
+    /// packet before it, so that [`Ipsec::open_by_card`] would say the same. False if it might not: the SA is near a limit, or
+    /// not there any more.
+    #[inline]
+    pub fn count_opened(&mut self, now: Instant, handle: u32, bytes: usize) -> bool {
+        let sa = self.engine.sad.sa_mut(Handle::from_bits(handle));
+        sa.is_some_and(|sa| sa.is_opened_by_card() && sa.meter.pass(now, 1, bytes))
     }
 
     /// The port whose card does the SA of a whole packet with ESP that has come in fragments, which no card opens, and the

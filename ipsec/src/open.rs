@@ -125,7 +125,7 @@ pub(crate) fn open(
     let (rest, &[pad, next]) = text.split_last_chunk::<{ esp::TRAILER }>().ok_or(Cause::Truncated)?;
     let length = rest.len().checked_sub(pad.into());
     let kept = if sa.mode.is_tunnel() { 0 } else { located.ip_len };
-    found.told |= sa.meter.count(now, kept + length.unwrap_or(0));
+    found.told |= sa.meter.count(now, 1, kept + length.unwrap_or(0));
     //= rfc4303#2.6
     if next == proto::NO_NEXT {
         return Err(Cause::Dummy);
@@ -143,7 +143,7 @@ pub(crate) fn open(
     };
     check_selectors(&sa.selectors, &parsed.flow)?;
     // What a device has verified was about the outer packet.
-    packet.meta.checksum_ok = false;
+    (packet.meta.checksum_ok, packet.meta.inner_ok) = (false, false);
     Ok(parsed)
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn finish(
     }
     let place = headers::payload_of(&ip, packet.bytes())?;
     let length = packet.len() - place.at;
-    found.told |= sa.meter.count(now, if sa.mode.is_tunnel() { length } else { packet.len() });
+    found.told |= sa.meter.count(now, 1, if sa.mode.is_tunnel() { length } else { packet.len() });
     //= rfc4303#2.6
     if place.next == proto::NO_NEXT {
         return Err(Cause::Dummy);
@@ -188,8 +188,7 @@ pub(crate) fn finish(
     let parsed = if sa.mode.is_tunnel() {
         let payload = Payload { at: place.at, length, next: place.next };
         let parsed = tunnel(packet, ip.dscp_ecn, &payload)?;
-        // What the card has verified was about the outer packet.
-        packet.meta.checksum_ok = false;
+        packet.meta.checksum_ok = packet.meta.inner_ok;
         parsed
     } else {
         if matches!(place.next, proto::IPV4 | proto::IPV6) {
@@ -266,10 +265,9 @@ fn transport(packet: &mut Packet, located: &Located, payload: &Payload) -> Resul
 
 //= rfc4301#5.2
 fn check_selectors(selectors: &[Selector], inner: &Flow) -> Result<(), Cause> {
-    let outbound = inner.reversed();
     let mut verdict = Cause::SelectorMismatch;
     for selector in selectors {
-        match selector.matches(&outbound) {
+        match selector.matches_inbound(inner) {
             Match::Yes => return Ok(()),
             //= rfc4301#7.3
             Match::Unknown => verdict = Cause::FragmentUnmatched,

@@ -27,6 +27,8 @@ pub(crate) struct Template {
     bytes: [u8; LEN_MAX],
     /// Bytes of the IP header.
     ip_len: usize,
+    /// The sum of the words of an IPv4 header, without the protocol.
+    sum: u32,
     udp: bool,
     options: Outer,
 }
@@ -35,14 +37,17 @@ impl Template {
     /// The header between the ends of `mode`, which must be of one family.
     pub(crate) fn new(mode: &Mode, encap: Option<UdpEncap>, options: Outer) -> Option<Self> {
         let mut bytes = [0; LEN_MAX];
+        let mut sum = 0;
         let next = if encap.is_some() { proto::UDP } else { proto::ESP };
         let ip_len = match (mode.local(), mode.remote()) {
             (IpAddr::V4(local), IpAddr::V4(remote)) => {
                 bytes[ipv4::VERSION_IHL] = 0x45;
                 bytes[ipv4::TTL] = options.hop_limit;
-                bytes[ipv4::PROTOCOL] = next;
                 put(&mut bytes, ipv4::SRC, local.octets());
                 put(&mut bytes, ipv4::DST, remote.octets());
+                let words = bytes[..ipv4::HEADER].as_chunks().0.iter();
+                sum = words.map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+                bytes[ipv4::PROTOCOL] = next;
                 ipv4::HEADER
             }
             (IpAddr::V6(local), IpAddr::V6(remote)) => {
@@ -59,7 +64,7 @@ impl Template {
             put(&mut bytes, ip_len + udp::SRC, encap.local_port.to_be_bytes());
             put(&mut bytes, ip_len + udp::DST, encap.remote_port.to_be_bytes());
         }
-        Some(Self { bytes, ip_len, udp: encap.is_some(), options })
+        Some(Self { bytes, ip_len, sum, udp: encap.is_some(), options })
     }
 
     /// Length in bytes of the IP header alone.
@@ -81,48 +86,61 @@ impl Template {
     /// Writes the headers at the front of `packet`, whose payload is complete and which
     /// [`Template::fits`]. `ident` becomes the IPv4 identification.
     pub(crate) fn emit(&self, packet: &mut [u8], inner: Copied, ident: u16) {
-        self.write(packet, inner, ident, if self.udp { proto::UDP } else { proto::ESP });
-    }
-
-    /// As [`Template::emit`], for a packet into which a card puts ESP behind the IP header, and UDP if there is any: `next`
-    /// follows until then.
-    pub(crate) fn emit_bare(&self, packet: &mut [u8], inner: Copied, ident: u16, next: u8) {
-        Self { udp: false, ..self.clone() }.write(packet, inner, ident, next);
-    }
-
-    fn write(&self, packet: &mut [u8], inner: Copied, ident: u16, next: u8) {
-        let total = packet.len();
-        let (Some(front), Some(header)) = (packet.get_mut(..self.len()), self.bytes.get(..self.len())) else {
-            return;
-        };
-        front.copy_from_slice(header);
-        let dscp_ecn = self.dscp_ecn(inner.dscp_ecn);
-        if self.ip_len == ipv6::HEADER {
-            front[0] |= dscp_ecn >> 4;
-            front[1] |= dscp_ecn << 4;
-            put(front, ipv6::PAYLOAD_LENGTH, ((total - ipv6::HEADER) as u16).to_be_bytes());
-            put(front, ipv6::NEXT_HEADER, [next]);
-        } else {
-            //= rfc4301#8.1
-            let df = match self.options.df {
-                Df::Copy => inner.dont_fragment,
-                Df::Set => true,
-                Df::Clear => false,
-            };
-            front[ipv4::TOS] = dscp_ecn;
-            put(front, ipv4::PROTOCOL, [next]);
-            put(front, ipv4::TOTAL_LENGTH, (total as u16).to_be_bytes());
-            put(front, ipv4::IDENT, ident.to_be_bytes());
-            put(front, ipv4::FLAGS, if df { ipv4::DF } else { 0 }.to_be_bytes());
-            let sum = net::checksum::of(&front[..ipv4::HEADER]);
-            put(front, ipv4::CHECKSUM, sum);
+        if self.udp
+            && let (Some(to), Some(from)) =
+                (packet.get_mut(self.ip_len..self.len()), self.bytes.get(self.ip_len..self.len()))
+        {
+            to.copy_from_slice(from);
         }
+        self.emit_bare(packet, inner, ident, if self.udp { proto::UDP } else { proto::ESP });
         if self.udp {
             finish_udp(packet, self.ip_len);
         }
     }
 
+    /// As [`Template::emit`], for a packet into which a card puts ESP behind the IP header, and UDP if there is any: `next`
+    /// follows until then.
+    #[inline]
+    pub(crate) fn emit_bare(&self, packet: &mut [u8], inner: Copied, ident: u16, next: u8) {
+        let total = packet.len();
+        let dscp_ecn = self.dscp_ecn(inner.dscp_ecn);
+        if self.ip_len == ipv6::HEADER {
+            let Some(front) = packet.first_chunk_mut::<{ ipv6::HEADER }>() else { return };
+            front.copy_from_slice(&self.bytes[..ipv6::HEADER]);
+            front[0] |= dscp_ecn >> 4;
+            front[1] |= dscp_ecn << 4;
+            put(front, ipv6::PAYLOAD_LENGTH, ((total - ipv6::HEADER) as u16).to_be_bytes());
+            front[ipv6::NEXT_HEADER] = next;
+            return;
+        }
+        //= rfc4301#8.1
+        let df = match self.options.df {
+            Df::Copy => inner.dont_fragment,
+            Df::Set => true,
+            Df::Clear => false,
+        };
+        let flags = if df { ipv4::DF } else { 0 };
+        let Some(front) = packet.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
+        front.copy_from_slice(&self.bytes[..ipv4::HEADER]);
+        front[ipv4::TOS] = dscp_ecn;
+        front[ipv4::PROTOCOL] = next;
+        put(front, ipv4::TOTAL_LENGTH, (total as u16).to_be_bytes());
+        put(front, ipv4::IDENT, ident.to_be_bytes());
+        put(front, ipv4::FLAGS, flags.to_be_bytes());
+        // Those that change are added to the sum of the others; carries come back in twice at most.
+        let sum = self.sum
+            + u32::from(total as u16)
+            + u32::from(ident)
+            + u32::from(flags)
+            + u32::from(dscp_ecn)
+            + u32::from(next);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        put(front, ipv4::CHECKSUM, (!(sum as u16)).to_be_bytes());
+    }
+
     //= rfc6040#4.1
+    #[inline]
     fn dscp_ecn(&self, inner: u8) -> u8 {
         let dscp = match self.options.dscp {
             Dscp::Copy => inner & !ecn::MASK,

@@ -14,15 +14,18 @@
 //! 6. Write the headers in front of ESP.
 
 use net::ip::{ipv4, ipv6, proto, put, udp};
-use net::{Instant, Packet};
+use net::{Instant, Packet, Parsed};
 
 use crate::aead::SealingKey;
 use crate::cause::Cause;
 use crate::headers::{self, Ip};
 use crate::outer::{self, Copied, Template};
 use crate::sa::{Mode, UdpEncap};
-use crate::state::{Carded, Half, Sa, Sealer};
+use crate::state::{Carded, Half, Meter, Outbound, Sa, Sealer};
 use crate::wire::esp;
+
+/// A packet of so many bytes fits behind any outer headers, ESP's included.
+const SURELY_FITS: usize = 65_000;
 
 /// Bytes behind a payload of this length.
 fn trailer_len(payload: usize) -> usize {
@@ -46,7 +49,7 @@ fn check_room(packet: &Packet, front: usize, behind: usize) -> Result<(), Cause>
 }
 
 /// Turns an IP packet into the ESP packet that protects it. Returns whether there is something to tell
-/// about the SA. `ident` is the IPv4 identification of the outer header. On failure the packet is to be
+/// about the SA. `ident` is the IPv4 identification of the outer header, or of the first one of a train. On failure the packet is to be
 /// dropped; its bytes may have changed.
 pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -> Result<bool, Cause> {
     let Half::Out(out) = &mut sa.half else { return Err(Cause::WrongDirection) };
@@ -55,12 +58,16 @@ pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -
     if sa.lost {
         return Err(Cause::Lost);
     }
+    if packet.is_train() && !takes_train(&out.sealer, &sa.meter, now, packet) {
+        return Err(Cause::Train);
+    }
     sa.meter.allow(now, length)?;
     let key = match &mut out.sealer {
         Sealer::Software(key) => key,
         Sealer::Card(carded) => {
+            let (packets, bytes) = (packet.count(), packet.total());
             address_to_card(carded, out.template.as_ref(), &sa.mode, (packet, &ip), ident)?;
-            return Ok(sa.meter.count(now, length));
+            return Ok(sa.meter.count(now, packets, bytes));
         }
     };
     match &out.template {
@@ -72,7 +79,36 @@ pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -
         out.exhausted_due = true;
         sa.meter.stop();
     }
-    Ok(sa.meter.count(now, length) || last)
+    Ok(sa.meter.count(now, 1, length) || last)
+}
+
+/// [`seal`] for what most packets are: in tunnel mode by a card, and far from every limit. False if it is something else;
+/// then nothing has changed.
+#[inline]
+pub(crate) fn hand_over(sa: &mut Sa, now: Instant, packet: &mut Packet, parsed: &Parsed, ident: u16) -> bool {
+    let Half::Out(Outbound { sealer: Sealer::Card(carded), template: Some(template), .. }) = &sa.half else {
+        return false;
+    };
+    let length = packet.len();
+    if length != parsed.total_len
+        || length > SURELY_FITS
+        || packet.headroom() < template.bare_len()
+        || !sa.meter.pass(now, packet.count(), packet.total())
+        || packet.push(template.bare_len()).is_none()
+    {
+        return false;
+    }
+    let next = if parsed.flow.src.is_ipv6() { proto::IPV6 } else { proto::IPV4 };
+    let copied = Copied { dscp_ecn: parsed.dscp_ecn, dont_fragment: parsed.dont_fragment };
+    template.emit_bare(packet.bytes_mut(), copied, ident, next);
+    packet.meta.sa_out = Some(carded.name.0);
+    packet.meta.port = carded.port;
+    true
+}
+
+/// Whether an SA takes a train: software seals packets one by one, and one by one they are counted near a limit.
+pub(crate) fn takes_train(sealer: &Sealer, meter: &Meter, now: Instant, train: &Packet) -> bool {
+    matches!(sealer, Sealer::Card(_)) && meter.has_room(now, train.count(), train.total())
 }
 
 /// Makes `packet` one that its card turns into ESP on its way out.

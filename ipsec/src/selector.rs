@@ -288,6 +288,19 @@ impl Selector {
         if outer { self.upper.matches(flow.ports) } else { Match::No }
     }
 
+    /// Whether an inbound flow falls under this selector: the same of [`Flow::reversed`].
+    #[inline]
+    pub(crate) fn matches_inbound(&self, flow: &Flow) -> Match {
+        let outer = self.src.contains(flow.dst)
+            && self.dst.contains(flow.src)
+            && self.proto.is_none_or(|proto| proto == flow.proto);
+        match (outer, self.upper) {
+            (false, _) => Match::No,
+            (true, Upper::Any) => Match::Yes,
+            (true, upper) => upper.matches(flow.reversed().ports),
+        }
+    }
+
     /// Whether every flow under this selector is under `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.src.is_subset(&other.src)

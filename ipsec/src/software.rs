@@ -46,15 +46,17 @@ impl Software {
             let handle = Some(handle);
             return Err(self.drop_early(Drop { handle, ..Cause::UnknownHandle.into() }));
         };
-        self.ident = self.ident.wrapping_add(1);
-        match seal::seal(sa, now, packet, self.ident) {
+        let ident = self.ident.wrapping_add(1);
+        let count = packet.count();
+        self.ident = self.ident.wrapping_add(count as u16);
+        match seal::seal(sa, now, packet, ident) {
             Ok(told) => {
                 self.pending |= told;
                 Ok(())
             }
             Err(cause) => {
-                sa.drops.count(cause);
-                self.drops.count(cause);
+                sa.drops.add(cause, count);
+                self.drops.add(cause, count);
                 self.pending |= cause == Cause::Expired;
                 let sequence = match &sa.half {
                     Half::Out(Outbound { sealer: Sealer::Software(key), .. }) => Some(key.last()),
@@ -63,6 +65,24 @@ impl Software {
                 Err(Drop { cause, handle: Some(handle), spi: Some(sa.spi), sequence })
             }
         }
+    }
+
+    /// As [`Software::seal`], for a packet of which it is known what its header says.
+    #[inline]
+    pub(crate) fn seal_parsed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        packet: &mut Packet,
+        parsed: &Parsed,
+    ) -> Result<(), Drop> {
+        if let Some(sa) = self.sad.sa_mut(handle)
+            && seal::hand_over(sa, now, packet, parsed, self.ident.wrapping_add(1))
+        {
+            self.ident = self.ident.wrapping_add(packet.count() as u16);
+            return Ok(());
+        }
+        self.seal(now, handle, packet)
     }
 
     /// Opens a packet in place: see [`crate::Ipsec::open`]. Returns the SA and what came out.

@@ -39,6 +39,8 @@ pub(crate) struct Meter {
     pub(crate) expired: bool,
     soft: Ceiling,
     hard: Ceiling,
+    /// Below these nothing happens.
+    near: Ceiling,
     soft_raised: bool,
     soft_due: bool,
     hard_due: bool,
@@ -61,38 +63,72 @@ impl Meter {
         };
         let mut soft = ceiling(lifetime.soft);
         soft.packets = soft.packets.min(sequence_limit - sequence_limit / 16);
-        Self {
+        let hard = ceiling(lifetime.hard);
+        let mut meter = Self {
             packets: 0,
             bytes: 0,
             installed: now,
             last_used: now,
             expired: false,
             soft,
-            hard: ceiling(lifetime.hard),
+            hard,
+            near: hard,
             soft_raised: false,
             soft_due: false,
             hard_due: false,
-        }
+        };
+        meter.look_ahead();
+        meter
     }
 
-    /// Whether one more packet of this many bytes may pass. If not, the SA has expired. The second value
-    /// of the pair says that there is something to tell.
+    /// Finds out below what nothing happens.
+    fn look_ahead(&mut self) {
+        let Ceiling { packets, bytes, at } = self.hard;
+        self.near = match (self.expired, self.soft_raised) {
+            (true, _) => Ceiling { packets: 0, bytes: 0, at: Instant::ZERO },
+            (false, true) => self.hard,
+            (false, false) => {
+                Ceiling { packets: packets.min(self.soft.packets), bytes: bytes.min(self.soft.bytes), at }
+            }
+        };
+    }
+
+    /// Counts so many packets, of so many bytes together, if they are far from every limit. If not, nothing has changed, and
+    /// it is for [`Meter::allow`] and [`Meter::count`].
+    #[inline]
+    pub(crate) fn pass(&mut self, now: Instant, packets: u64, bytes: usize) -> bool {
+        let (packets, bytes) =
+            (self.packets.saturating_add(packets), self.bytes.saturating_add(bytes as u64));
+        let far = packets < self.near.packets && bytes < self.near.bytes && now < self.near.at;
+        if far {
+            (self.packets, self.bytes, self.last_used) = (packets, bytes, now);
+        }
+        far
+    }
+
+    /// Whether so many more packets, of so many bytes together, may pass.
+    #[inline]
+    pub(crate) fn has_room(&self, now: Instant, packets: u64, bytes: usize) -> bool {
+        !self.expired
+            && self.packets.saturating_add(packets) <= self.hard.packets
+            && self.bytes.saturating_add(bytes as u64) <= self.hard.bytes
+            && now < self.hard.at
+    }
+
+    /// Whether one more packet of this many bytes may pass. If not, the SA has expired, which is to be told.
     #[inline]
     pub(crate) fn allow(&mut self, now: Instant, bytes: usize) -> Result<(), Cause> {
-        let over = self.packets >= self.hard.packets
-            || self.bytes.saturating_add(bytes as u64) > self.hard.bytes
-            || now >= self.hard.at;
-        if over || self.expired {
+        if !self.has_room(now, 1, bytes) {
             self.expire();
             return Err(Cause::Expired);
         }
         Ok(())
     }
 
-    /// Counts a packet that passed. Returns whether there is something to tell.
+    /// Counts so many packets that passed, of so many bytes together. Returns whether there is something to tell.
     #[inline]
-    pub(crate) fn count(&mut self, now: Instant, bytes: usize) -> bool {
-        self.packets += 1;
+    pub(crate) fn count(&mut self, now: Instant, packets: u64, bytes: usize) -> bool {
+        self.packets += packets;
         self.bytes = self.bytes.saturating_add(bytes as u64);
         self.last_used = now;
         if self.packets >= self.hard.packets || self.bytes >= self.hard.bytes {
@@ -117,6 +153,7 @@ impl Meter {
     fn raise_soft(&mut self) {
         self.soft_due |= !self.soft_raised;
         self.soft_raised = true;
+        self.look_ahead();
     }
 
     fn expire(&mut self) {
@@ -125,6 +162,7 @@ impl Meter {
         // Too late for a soft limit.
         self.soft_raised = true;
         self.soft_due = false;
+        self.look_ahead();
     }
 
     /// Stops the SA for a reason that is told in another way.
@@ -329,6 +367,12 @@ impl Sa {
             | Half::In(Inbound { opener: Opener::Card(carded), .. }) => Some(carded),
             _ => None,
         }
+    }
+
+    /// Whether a card opens what comes by it.
+    #[inline]
+    pub(crate) fn is_opened_by_card(&self) -> bool {
+        matches!(&self.half, Half::In(Inbound { opener: Opener::Card(_), .. }))
     }
 
     /// Where it is done.

@@ -162,24 +162,24 @@ impl<F: Function> Queues<F> {
         &self.channels
     }
 
-    /// What the device does by itself with what is sent.
+    /// What the device does by itself with what is sent. Of a packet that names an SA and has a packet inside, whose outer IP
+    /// header software has put on for ESP to go behind, the checksums and the segments are those of the inner packet.
     pub fn offloads(&self) -> Offloads {
+        let Abilities { checksums, max_lso, vlan, inside, .. } = self.abilities;
+        let inner_segment = if inside.1 && checksums { max_lso } else { 0 };
         Offloads {
-            header: self.abilities.checksums,
-            transport: self.abilities.checksums,
-            segment: self.abilities.max_lso,
-            vlan: self.abilities.vlan,
+            header: checksums,
+            transport: checksums,
+            segment: max_lso,
+            inner_segment,
+            vlan,
             esp: false,
         }
     }
 
-    /// What it does with a packet that names an SA and has a packet inside, whose outer IP header software has put on for
-    /// ESP to go behind: the checksums, and the segments, are those of the inner packet then.
-    pub fn inner_offloads(&self) -> Offloads {
-        let (checksums, segments) = self.abilities.inside;
-        let checksums = checksums && self.abilities.checksums;
-        let segment = if segments && checksums { self.abilities.max_lso } else { 0 };
-        Offloads { header: checksums, transport: checksums, segment, vlan: self.abilities.vlan, esp: true }
+    /// Whether it fills in the checksums of such inner packets. If not, they have to be there before.
+    pub fn fills_inside(&self) -> bool {
+        self.abilities.inside.0 && self.abilities.checksums
     }
 
     /// Notes an event that says that a queue is in error.

@@ -36,6 +36,7 @@ pub mod route;
 pub mod software;
 pub mod stack;
 pub mod time;
+pub mod train;
 pub mod verdict;
 pub mod virtio;
 
@@ -49,4 +50,5 @@ pub use prefix::{Prefix, PrefixError};
 pub use smoltcp::wire;
 pub use stack::{Hop, Stack};
 pub use time::{Duration, Instant};
+pub use train::Trains;
 pub use verdict::{Egress, ErrorKind, IcmpError, Local, Reassembled, Received, Udp, Unreachable};

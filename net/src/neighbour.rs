@@ -60,8 +60,8 @@ pub(crate) enum Resolution {
     Known(EthernetAddress, Packet),
     /// It waits; ask, if there is a question.
     Waits(Option<Question>),
-    /// It waits in the place of one that waited longer, which was dropped.
-    Replaced,
+    /// It waits in the place of one that waited longer, which was dropped: so many packets.
+    Replaced(u64),
     /// It was dropped: too many packets wait.
     Refused,
 }
@@ -169,9 +169,9 @@ impl Neighbours {
                 //= rfc4861#7.2.2
                 if entry.pending.len() > self.waiting_each || self.waiting > self.waiting_max {
                     // The new arrival replaces the oldest.
-                    entry.pending.pop_front();
+                    let oldest = entry.pending.pop_front();
                     self.waiting -= 1;
-                    return Resolution::Replaced;
+                    return Resolution::Replaced(oldest.map_or(0, |packet| packet.count()));
                 }
                 return Resolution::Waits(None);
             }

@@ -21,6 +21,9 @@ pub struct Offloads {
     pub transport: bool,
     /// It cuts TCP packets with up to so many bytes of payload; 0: none.
     pub segment: usize,
+    /// The same of TCP packets inside of others that name an outbound SA: those that get their outer IP header from
+    /// software, and ESP from the device.
+    pub inner_segment: usize,
     /// It inserts 802.1Q tags.
     pub vlan: bool,
     /// It protects packets that name an outbound SA, and sends no other packet of such.
@@ -29,7 +32,8 @@ pub struct Offloads {
 
 impl Offloads {
     /// Nothing.
-    pub const NONE: Self = Self { header: false, transport: false, segment: 0, vlan: false, esp: false };
+    pub const NONE: Self =
+        Self { header: false, transport: false, segment: 0, inner_segment: 0, vlan: false, esp: false };
 }
 
 /// Where the headers of a TCP or UDP frame are, in bytes from the start.
@@ -90,7 +94,7 @@ impl Headers {
     }
 
     /// The headers of `frame` from the IP header at `network` on.
-    fn at(frame: &[u8], network: usize, v4: bool) -> Option<Self> {
+    pub(crate) fn at(frame: &[u8], network: usize, v4: bool) -> Option<Self> {
         let packet = frame.get(network..)?;
         let (length, proto) =
             if v4 { (v4_header(packet)?, *packet.get(ipv4::PROTOCOL)?) } else { v6_header(packet)? };

@@ -11,11 +11,12 @@ mod meta;
 mod pool;
 mod slab;
 mod stock;
+mod train;
 
 use alloc::{boxed::Box, rc::Rc, vec};
 use core::ops::{Deref, DerefMut};
 
-pub use meta::{Fill, Meta};
+pub use meta::{Fill, Meta, Train};
 pub use pool::Pool;
 use slab::Part;
 pub use slab::{Slab, Slabs, View};
@@ -73,7 +74,7 @@ pub struct Body {
     tail: usize,
     /// The pool that memory of its own goes back to.
     home: Option<Rc<Stock>>,
-    /// The next one, while it is not in use.
+    /// The next one: in a stock while it is not in use, in a train while it is.
     next: Option<Box<Body>>,
     /// Facts beside the bytes.
     pub meta: Meta,
@@ -128,6 +129,11 @@ impl From<View> for Packet {
 impl Drop for Packet {
     #[inline]
     fn drop(&mut self) {
+        if let Some(body) = &self.0
+            && body.next.is_some()
+        {
+            self.let_go();
+        }
         let Some(mut body) = self.0.take() else { return };
         if let Buffer::View(_) = body.buf {
             if let Buffer::View(part) = core::mem::replace(&mut body.buf, Buffer::Own(Box::default())) {
@@ -168,6 +174,12 @@ impl Packet {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         let body = &mut **self;
         &mut body.buf[body.head..body.tail]
+    }
+
+    /// The `n` bytes in front of the packet, which are in its headroom: what was pulled, while nothing was pushed.
+    #[inline]
+    pub fn before(&self, n: usize) -> Option<&[u8]> {
+        self.buf.get(self.head.checked_sub(n)?..self.head)
     }
 
     /// Length in bytes.
@@ -240,6 +252,7 @@ impl Packet {
 
     /// Empties the packet and puts its head `headroom` bytes into the buffer (at most its capacity).
     pub fn reset(&mut self, headroom: usize) {
+        self.let_go();
         self.head = headroom.min(self.buf.len());
         self.tail = self.head;
         self.meta = Meta::default();

@@ -4,10 +4,11 @@
 //! 1. A packet that is to be cut, and that the port does not cut, becomes segments: each with the headers of the whole, its
 //!    own lengths, identification and sequence number; FIN and PSH on the last one only, CWR on the first one only
 //!    (RFC 9293 3.1, RFC 3168 6.1.2).
-//! 2. The tag goes behind the addresses, which move into the headroom.
-//! 3. Checksums are filled in last.
+//! 2. A train ([`crate::train`]) that the port does not cut comes apart.
+//! 3. The tag goes behind the addresses, which move into the headroom.
+//! 4. Checksums are filled in last.
 //!
-//! Left out: tunnelled packets, and UDP segmentation.
+//! Left out: UDP segmentation, and cutting what lies inside of another packet, unless it is a train.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,6 +18,7 @@ use crate::ip::{array, be16, ipv4, ipv6, proto, put, udp};
 use crate::nic::{Burst, Link, Nic, NicStats};
 use crate::offload::{Headers, Offloads, TAG, VLAN, ethernet_len};
 use crate::packet::{Fill, Packet, Pool};
+use crate::train::Apart;
 use crate::wire::EthernetAddress;
 
 /// Fields of TCP, in bytes from its header (RFC 9293 3.1).
@@ -33,8 +35,9 @@ pub struct Complete<N> {
     pool: Pool,
     /// Frames that are finished and did not fit yet.
     waiting: Burst,
-    /// The packet that is being cut.
+    /// The packet that is being cut, or the train that comes apart.
     cut: Option<Cut>,
+    train: Option<Apart>,
     drops: u64,
 }
 
@@ -52,7 +55,7 @@ struct Cut {
 impl<N: Nic> Complete<N> {
     /// Completes `nic`; segments are made of buffers from `pool`.
     pub fn new(nic: N, pool: Pool) -> Self {
-        Self { nic, pool, waiting: Burst::new(), cut: None, drops: 0 }
+        Self { nic, pool, waiting: Burst::new(), cut: None, train: None, drops: 0 }
     }
 
     /// The port itself.
@@ -64,7 +67,17 @@ impl<N: Nic> Complete<N> {
     fn take(&mut self, mut packet: Packet, can: Offloads) {
         if packet.meta.sa_out.is_some() && !can.esp {
             // Software has no key of it, and in clear it must not leave.
-            self.drops += 1;
+            self.drops += packet.count();
+            return;
+        }
+        if packet.is_train() {
+            if cuts(&packet, can) {
+                self.finish(packet, can);
+            } else {
+                let count = packet.count();
+                self.train = Apart::frame(packet);
+                self.drops += if self.train.is_none() { count } else { 0 };
+            }
             return;
         }
         if let Some(mss) = packet.meta.segment {
@@ -72,7 +85,7 @@ impl<N: Nic> Complete<N> {
             else {
                 // A packet inside of one that is sealed is for the device to cut.
                 let inner = packet.meta.sa_out.and_then(|_| Headers::parse_inner(packet.bytes()));
-                if inner.is_some() && packet.len() <= can.segment {
+                if inner.is_some() && packet.len() <= can.inner_segment {
                     self.finish(packet, can);
                 } else {
                     self.drops += 1;
@@ -120,8 +133,24 @@ impl<N: Nic> Complete<N> {
         let _ = self.waiting.push(packet);
     }
 
-    /// The next segment of the packet that is being cut.
+    /// Whether a packet is on its way to become several.
+    fn is_cutting(&self) -> bool {
+        self.cut.is_some() || self.train.is_some()
+    }
+
+    /// The next segment of the packet that is being cut, or of the train.
     fn next_segment(&mut self, can: Offloads) {
+        if let Some(train) = &mut self.train {
+            let next = train.next();
+            if next.is_none() {
+                self.drops += train.lost();
+                self.train = None;
+            }
+            if let Some(segment) = next {
+                self.finish(segment, can);
+            }
+            return;
+        }
         let Some(mut cut) = self.cut.take() else { return };
         match self.pool.take().and_then(|empty| cut.segment(empty)) {
             Some(segment) => {
@@ -190,14 +219,14 @@ impl<N: Nic> Nic for Complete<N> {
 
     fn tx(&mut self, from: &mut Burst) -> usize {
         let can = self.nic.offloads();
-        let idle = self.waiting.is_empty() && self.cut.is_none();
+        let idle = self.waiting.is_empty() && !self.is_cutting();
         if idle && from.iter().all(|packet| is_plain(packet, can)) {
             return self.nic.tx(from);
         }
         let before = from.len();
         loop {
-            while !self.waiting.is_full() && (self.cut.is_some() || !from.is_empty()) {
-                if self.cut.is_some() {
+            while !self.waiting.is_full() && (self.is_cutting() || !from.is_empty()) {
+                if self.is_cutting() {
                     self.next_segment(can);
                 } else {
                     let packet = from.remove(0);
@@ -217,7 +246,7 @@ impl<N: Nic> Nic for Complete<N> {
 
     fn arm(&mut self) -> bool {
         // What waits has to be sent without anything coming in.
-        self.waiting.is_empty() && self.cut.is_none() && self.nic.arm()
+        self.waiting.is_empty() && !self.is_cutting() && self.nic.arm()
     }
 
     fn stats(&self) -> NicStats {
@@ -227,7 +256,14 @@ impl<N: Nic> Nic for Complete<N> {
 
     fn offloads(&self) -> Offloads {
         let esp = self.nic.offloads().esp;
-        Offloads { header: true, transport: true, segment: usize::MAX, vlan: true, esp }
+        Offloads {
+            header: true,
+            transport: true,
+            segment: usize::MAX,
+            inner_segment: usize::MAX,
+            vlan: true,
+            esp,
+        }
     }
 }
 
@@ -238,7 +274,13 @@ fn is_plain(packet: &Packet, can: Offloads) -> bool {
     (meta.fill == Fill::NONE || (can.header && can.transport))
         && meta.vlan.is_none_or(|_| can.vlan)
         && meta.sa_out.is_none_or(|_| can.esp)
-        && meta.segment.is_none_or(|_| packet.len() <= can.segment)
+        && meta.segment.is_none_or(|_| cuts(packet, can))
+}
+
+/// Whether the port cuts the packet, or sends the train, by itself.
+fn cuts(packet: &Packet, can: Offloads) -> bool {
+    let inner = packet.meta.sa_out.is_some() && Headers::parse(packet.bytes()).is_none();
+    packet.total() <= if inner { can.inner_segment } else { can.segment }
 }
 
 /// Puts a tag behind the addresses; false if there is no room in front of them.

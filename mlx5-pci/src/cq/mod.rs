@@ -33,10 +33,12 @@ const OPCODE: Bits = field("opcode");
 const COUNTER_FIELD: Bits = field("wqe_counter");
 const WQE_ID: Bits = field("wqe_id");
 const BYTES: Bits = field("byte_cnt");
+const TUNNELED: Bits = field("outer_l3_tunneled");
 const HASH: Bits = field("rss_hash_result");
 const HEADERS: Bits = field("hds_ip_ext");
 const METADATA: Bits = field("ft_metadata");
 const TAG: Bits = field("sop_drop_qpn");
+const _: () = assert!(TUNNELED.word == WQE_ID.word);
 const SEGMENTS: Bits = field("srqn");
 const SYNDROME: Bits = Bits::of(ErrCqe::FIELDS, "syndrome");
 const VENDOR: Bits = Bits::of(ErrCqe::FIELDS, "vendor_err_synd");
@@ -70,6 +72,8 @@ pub(crate) struct Received {
     pub(crate) hash: u32,
     /// What it is and what was verified: `hds_ip_ext`, `l4_l3_hdr_type`, `vlan_info`.
     pub(crate) headers: u32,
+    /// There is a packet inside, which the verdicts are about, too.
+    pub(crate) tunneled: bool,
     /// Register B of steering.
     pub(crate) metadata: u32,
     /// The flow tag.
@@ -322,12 +326,14 @@ pub(crate) fn strides(bytes: u32) -> u16 {
 
 #[inline(always)]
 fn received(entry: &[AtomicU32; WORDS], counter: u16) -> Received {
+    let first = load(entry, WQE_ID.word);
     Received {
         counter,
-        wqe: WQE_ID.get(load(entry, WQE_ID.word)) as u16,
+        wqe: WQE_ID.get(first) as u16,
         bytes: BYTES.get(load(entry, BYTES.word)),
         hash: HASH.get(load(entry, HASH.word)),
         headers: load(entry, HEADERS.word),
+        tunneled: TUNNELED.get(first) != 0,
         metadata: METADATA.get(load(entry, METADATA.word)),
         tag: TAG.get(load(entry, TAG.word)),
         segments: load(entry, SEGMENTS.word),

@@ -60,6 +60,7 @@ fn fields_are_read_from_their_rows() {
         .wqe_counter(7)
         .wqe_id(3)
         .byte_cnt(1514)
+        .outer_l3_tunneled(true)
         .rss_hash_result(0x1122_3344)
         .hds_ip_ext(7)
         .l4_l3_hdr_type(0x49)
@@ -75,6 +76,7 @@ fn fields_are_read_from_their_rows() {
         bytes: 1514,
         hash: 0x1122_3344,
         headers: 0x0749_2064,
+        tunneled: true,
         metadata: 0x8000_0007,
         tag: 0xaa_bbcc,
         segments: 4 << 24,

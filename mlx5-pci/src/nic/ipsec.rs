@@ -22,7 +22,6 @@ use alloc::boxed::Box;
 
 /// Bytes of an Ethernet header with a VLAN tag.
 const HEADER: usize = 18;
-use net::Offloads;
 
 /// What was handed to the device up to some time, see [`Mlx5::is_drained`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +152,10 @@ impl<F: Function> Mlx5<F> {
         offload.read(commands, handle)
     }
 
-    /// What it does by itself with a packet inside of one that names an SA: see
-    /// [`Queues::inner_offloads`](crate::queues::Queues::inner_offloads). What it can't do has to be done before.
-    pub fn inner_offloads(&self) -> Offloads {
-        self.queues.as_ref().map_or(Offloads::NONE, crate::queues::Queues::inner_offloads)
+    /// Whether it fills in the checksums of a packet inside of one that names an SA: see
+    /// [`Queues::fills_inside`](crate::queues::Queues::fills_inside).
+    pub fn fills_inside(&self) -> bool {
+        self.queues.as_ref().is_some_and(crate::queues::Queues::fills_inside)
     }
 
     /// What has happened to SAs, until nothing; found out by [`Mlx5::poll`].

@@ -112,6 +112,7 @@ fn describe(meta: &mut Meta, received: &Received, port: PortId) {
     meta.port = port;
     meta.header_ok = checks & L3_OK != 0;
     meta.checksum_ok = checks & (L3_OK | L4_OK) == L3_OK | L4_OK;
+    meta.inner_ok = meta.checksum_ok && received.tunneled;
     meta.vlan = (KIND.get(received.headers) & STRIPPED != 0).then_some(VLAN.get(received.headers) as u16);
     meta.mark = received.tag & TAG;
     meta.hash = received.hash;

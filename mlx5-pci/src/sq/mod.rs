@@ -5,8 +5,8 @@
 //! 3. The record, then one doorbell per burst; a single WQE of one block goes along with it (BlueFlame).
 //!
 //! What a CQE says is only believed where a WQE that asks for one is outstanding: another number changes nothing. After
-//! an error nothing is sent until the queue is repaired. Left out: several data segments per packet, as a packet of `net`
-//! has one piece of memory.
+//! an error nothing is sent until the queue is repaired. A train (`net::train`) is one WQE and as many packets as it has
+//! segments, each of them lent by itself.
 
 mod command;
 mod post;
@@ -151,14 +151,14 @@ impl<F: Function> Sq<F> {
     fn room_for(&self, from: &Burst) -> usize {
         let size = self.ring.size();
         let mut blocks = size.saturating_sub(u32::from(self.producer.wrapping_sub(self.consumer)));
-        let slots = size.saturating_sub(self.posted.wrapping_sub(self.freed)) as usize;
+        let mut slots = size.saturating_sub(self.posted.wrapping_sub(self.freed));
         let mut count = 0;
-        for packet in from.iter().take(slots) {
-            let most = self.blocks_at_most(packet);
-            if blocks < most {
+        for packet in from {
+            let (most, places) = (self.blocks_at_most(packet), packet.count() as u32);
+            if blocks < most || slots < places {
                 break;
             }
-            blocks -= most;
+            (blocks, slots) = (blocks - most, slots - places);
             count += 1;
         }
         count

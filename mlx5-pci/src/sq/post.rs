@@ -4,6 +4,7 @@
 //!   SEND            control | Ethernet | data
 //!   ENHANCED_MPSW   control | Ethernet | data | data | data ...      packets with the same offloads, one segment each
 //!   LSO             control | Ethernet, headers ... | data           the device cuts, and repeats the headers
+//!   LSO of a train  control | Ethernet, headers ... | data | data ...    the same of what has been cut before
 //!   SEND, inline    control | Ethernet, headers ... | data           where the device must not fetch the headers
 //! ```
 //!
@@ -19,6 +20,7 @@ use crate::ipsec::MARKER;
 use crate::prm::WqeOpcode;
 use crate::ring::store;
 use crate::wqe::{self, BLOCK_SEGMENTS, Ethernet, INLINE_START, Inside, SEGMENT, Segment};
+use net::ip::proto;
 use net::offload::{TAG, VLAN, ethernet_len};
 use net::{Headers, Packet};
 
@@ -32,11 +34,17 @@ const HEADERS: usize = 256;
 const UNKNOWN: usize = 128;
 /// The shortest frame.
 const ETHERNET: usize = 14;
+/// Where TCP has its flags (RFC 9293, section 3.1).
+const TCP_FLAGS: usize = 13;
 /// Where the tag goes: behind the addresses.
 const TAG_AT: usize = 12;
 /// Blocks of a WQE with most headers.
-const INLINE_BLOCKS: u32 =
-    (HEAD + (HEADERS - INLINE_START).div_ceil(SEGMENT) + 1).div_ceil(BLOCK_SEGMENTS) as u32;
+const INLINE_BLOCKS: u32 = inline_blocks(1) as u32;
+
+/// Blocks of a WQE with most headers and so many data segments.
+const fn inline_blocks(data: usize) -> usize {
+    (HEAD + (HEADERS - INLINE_START).div_ceil(SEGMENT) + data).div_ceil(BLOCK_SEGMENTS)
+}
 
 /// The WQE that packets are being added to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,6 +94,7 @@ impl<F: Function> Sq<F> {
             (None, 0) => 1 + u32::from(packet.meta.sa_out.is_some() && packet.meta.fill.transport),
             // An Ethernet header fits the first block with a data segment; with a tag that is put in it does not.
             (None, 1) => 1 + u32::from(packet.meta.vlan.is_some()),
+            _ if packet.is_train() => inline_blocks(packet.count() as usize) as u32,
             _ => INLINE_BLOCKS,
         }
     }
@@ -96,7 +105,7 @@ impl<F: Function> Sq<F> {
         let (meta, length) = (&packet.meta, packet.len());
         // A packet that must be protected may not leave as long as no rule of the device protects it.
         if length < ETHERNET || (meta.sa_out.is_some() && !self.protects) {
-            self.counters.drops += 1;
+            self.counters.drops += packet.count();
             return;
         }
         let metadata = meta.sa_out.map_or(0, |sa| MARKER | sa);
@@ -149,27 +158,33 @@ impl<F: Function> Sq<F> {
 
     /// Puts a packet into the ring whose headers lie in its WQE: one that the device cuts or that may have another one inside,
     /// or any where it has to be so.
-    fn put_with_headers(&mut self, function: &F, open: &mut Open, ethernet: Ethernet, packet: Packet) {
+    fn put_with_headers(&mut self, function: &F, open: &mut Open, ethernet: Ethernet, mut packet: Packet) {
         let Some((opcode, ethernet, headers, inline)) = self.headers(ethernet, &packet) else {
-            self.counters.drops += 1;
+            self.counters.drops += packet.count();
             return;
         };
-        let length = packet.len();
-        let loan = function.lend(packet, Way::ToDevice);
         let first = usize::from(self.producer) * BLOCK_SEGMENTS;
         let mut segments = HEAD;
         for part in inline.get().get(INLINE_START..).unwrap_or_default().chunks(SEGMENT) {
             self.write(first + segments, wqe::bytes(part));
             segments += 1;
         }
-        if length > headers {
-            let rest = wqe::data((length - headers) as u32, self.lkey, loan.iova() + headers as u64);
-            self.write(first + segments, rest);
-            segments += 1;
+        open.bytes += packet.total() as u64;
+        let (mut skip, mut rest) = (headers, packet.split());
+        loop {
+            let length = packet.len();
+            let loan = function.lend(packet, Way::ToDevice);
+            if length > skip {
+                let data = wqe::data((length - skip) as u32, self.lkey, loan.iova() + skip as u64);
+                self.write(first + segments, data);
+                segments += 1;
+            }
+            self.keep(loan);
+            let Some(next) = rest else { break };
+            (packet, skip) = (next, 0);
+            rest = packet.split();
         }
         self.finish(opcode, ethernet, segments);
-        open.bytes += length as u64;
-        self.keep(loan);
     }
 
     /// What the WQE of a packet needs whose headers lie in it: opcode, Ethernet segment, how many bytes of the packet are
@@ -201,13 +216,20 @@ impl<F: Function> Sq<F> {
         };
         if let Some(mss) = packet.meta.segment {
             let found = found?;
-            let payload = bytes.len() - found.payload;
+            let train = packet.is_train();
+            let payload = packet.followers().map(<[u8]>::len).sum::<usize>() + bytes.len() - found.payload;
             plain = Ethernet { l3: found.v4 || within.is_some(), l4: true, ..plain };
             if payload > mss.into() {
-                if found.proto != net::ip::proto::TCP || mss == 0 || payload > self.abilities.max_lso {
+                let misfits = train && bytes.len() - found.payload != usize::from(mss);
+                if found.proto != proto::TCP || mss == 0 || payload > self.abilities.max_lso || misfits {
                     return None;
                 }
-                let inline = Inline::new(bytes, found.payload, ethernet.vlan)?;
+                let mut inline = Inline::new(bytes, found.payload, ethernet.vlan)?;
+                if train {
+                    // The device has all the flags that the last segment has, and leaves out of the others what only it may have.
+                    let flags = found.transport + TCP_FLAGS + inline.len - found.payload;
+                    *inline.bytes.get_mut(flags)? |= packet.meta.train.last;
+                }
                 return finished(WqeOpcode::LSO, Ethernet { mss, ..plain }, found.payload, inline);
             }
         }
@@ -246,7 +268,7 @@ fn inside(frame: &[u8]) -> Option<(Headers, Inside)> {
         transport: units(headers.transport)?,
         outer_v6: !outer_v4,
         v6: !headers.v4,
-        udp: headers.proto == net::ip::proto::UDP,
+        udp: headers.proto == proto::UDP,
     };
     Some((headers, inside))
 }

@@ -44,7 +44,7 @@ fn packets_wait_and_the_newest_survive() {
     let Resolution::Waits(Some(question)) = cache.resolve(at(0), key(1), packet(1)) else { panic!() };
     assert_eq!(question, Question { key: key(1), to: None });
     assert!(matches!(cache.resolve(at(0), key(1), packet(2)), Resolution::Waits(None)));
-    assert!(matches!(cache.resolve(at(0), key(1), packet(3)), Resolution::Replaced));
+    assert!(matches!(cache.resolve(at(0), key(1), packet(3)), Resolution::Replaced(1)));
     let (mac, pending) = cache.learn(at(0), key(1), ANSWER).unwrap();
     assert_eq!(mac, A);
     assert_eq!(pending.iter().map(|p| p.bytes()[0]).collect::<Vec<_>>(), [2, 3]);

@@ -11,12 +11,17 @@ pub struct Meta {
     pub port: PortId,
     /// The receiving device has verified the transport checksum.
     pub checksum_ok: bool,
+    /// The same of a packet inside of this one, for which what software puts around it, or takes off, is the outer IP
+    /// header.
+    pub inner_ok: bool,
     /// The receiving device has verified the checksum of the IPv4 header.
     pub header_ok: bool,
     /// Checksums that the sending device must fill in.
     pub fill: Fill,
     /// TCP segment size that the sending device must cut this packet into. It fills in all checksums of the segments.
     pub segment: Option<u16>,
+    /// The segments in tow, if this is the first of several that have been cut already (`packet::train`).
+    pub train: Train,
     /// Tag control information of the 802.1Q tag that the receiving device took off, or that the sending device must put
     /// behind the addresses.
     pub vlan: Option<u16>,
@@ -32,6 +37,15 @@ pub struct Meta {
     /// packet may be fragmented again, to pieces no larger than that, even where DF or IPv6 forbid it
     /// for others.
     pub fragment_size: Option<u16>,
+}
+
+/// What a packet has in tow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Train {
+    /// How many segments.
+    pub followers: u8,
+    /// TCP flags that the last of them has besides the leader's: FIN, PSH.
+    pub last: u8,
 }
 
 /// Checksums of a packet that are still to be filled in.

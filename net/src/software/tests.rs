@@ -45,8 +45,14 @@ impl Nic for Wire {
     }
 }
 
-const EVERYTHING: Offloads =
-    Offloads { header: true, transport: true, segment: 1 << 16, vlan: true, esp: false };
+const EVERYTHING: Offloads = Offloads {
+    header: true,
+    transport: true,
+    segment: 1 << 16,
+    inner_segment: 1 << 16,
+    vlan: true,
+    esp: false,
+};
 
 fn port(can: Offloads) -> Complete<Wire> {
     Complete::new(Wire { can, room: usize::MAX, sent: Vec::new() }, Pool::new(64))
@@ -108,7 +114,7 @@ fn what_is_inside_of_a_sealed_packet_is_cut_by_the_device() {
         (can, Some(7), 1),
         (can, None, 0),
         (EVERYTHING, Some(7), 0),
-        (Offloads { segment: 2000, ..can }, Some(7), 0),
+        (Offloads { inner_segment: 2000, ..can }, Some(7), 0),
     ] {
         // A tag that the port does not put in, so that the packet is not left to it as it is.
         let mut port = port(Offloads { vlan: false, ..can });
@@ -211,4 +217,83 @@ fn what_cannot_be_done_is_dropped_and_counted() {
     send(&mut port, [tcp(true, 2500)]);
     assert_eq!(port.stats().tx_drops, 4);
     drop(hoard);
+}
+
+/// Three segments as they came, and the train of them, with `front` put on it.
+fn train(front: &[u8]) -> (Vec<Vec<u8>>, Packet) {
+    let mut whole = tcp(true, 2500);
+    whole.bytes_mut()[14 + 6] = 0x40;
+    whole.bytes_mut()[14 + 20 + TCP_FLAGS] = 0x10 | 0x08;
+    let mut cutting = port(Offloads::NONE);
+    send(&mut cutting, [whole]);
+    let segments: Vec<Vec<u8>> =
+        cutting.inner().sent.iter().map(|frame| frame.bytes()[14..].to_vec()).collect();
+    let mut trains = crate::Trains::default();
+    let mut left = None;
+    for segment in &segments {
+        let mut packet = Packet::from_bytes(segment);
+        packet.meta.checksum_ok = true;
+        let parsed = crate::Flow::parse(segment).unwrap();
+        left = trains.offer(packet, parsed, crate::train::Came::default()).pop();
+    }
+    let (mut packet, _) = left.unwrap();
+    packet.push(front.len()).unwrap().copy_from_slice(front);
+    (segments, packet)
+}
+
+#[test]
+fn a_train_comes_apart_where_the_port_does_not_cut() {
+    let front = &frame([8, 0], &[]);
+    for (segment, whole) in [(0, false), (2000, false), (1 << 16, true)] {
+        let (segments, mut packet) = train(front);
+        packet.meta.vlan = Some(5);
+        let can = Offloads { segment, vlan: false, ..EVERYTHING };
+        let mut port = port(can);
+        assert_eq!(send(&mut port, [packet]), 1);
+        let sent = &port.inner().sent;
+        assert_eq!(sent.len(), if whole { 1 } else { 3 });
+        assert_eq!(sent[0].is_train(), whole);
+        for (frame, segment) in sent.iter().zip(&segments) {
+            assert_eq!((&frame.bytes()[12..16], &frame.bytes()[18..]), (&[0x81, 0, 0, 5][..], &segment[..]));
+        }
+    }
+}
+
+#[test]
+fn a_train_inside_of_what_a_device_protects_comes_apart_before_it() {
+    let mut outer = hex(TCP4)[..20].to_vec();
+    outer[9] = proto::IPV4;
+    let front = frame([8, 0], &outer);
+    for (can, sent, trains) in [
+        (Offloads { esp: true, inner_segment: 0, ..EVERYTHING }, 3, false),
+        (Offloads { esp: true, ..EVERYTHING }, 1, true),
+        // In clear it must not leave at all.
+        (EVERYTHING, 0, false),
+    ] {
+        let (segments, mut packet) = train(&front);
+        packet.meta.sa_out = Some(3);
+        let mut port = port(can);
+        assert_eq!(send(&mut port, [packet]), 1);
+        assert_eq!(port.stats().tx_drops, if sent == 0 { 3 } else { 0 });
+        let left = &port.inner().sent;
+        assert_eq!(left.len(), sent);
+        for (frame, segment) in left.iter().zip(&segments) {
+            assert_eq!((frame.is_train(), frame.meta.sa_out), (trains, Some(3)));
+            assert_eq!(frame.bytes()[34..], segment[..]);
+        }
+    }
+}
+
+#[test]
+fn a_train_comes_apart_as_the_port_has_room() {
+    let (segments, packet) = train(&frame([8, 0], &[]));
+    let mut port = port(Offloads::NONE);
+    port.inner().room = 2;
+    assert_eq!(send(&mut port, [packet]), 1);
+    assert_eq!(port.inner().sent.len(), 2);
+    assert!(!port.arm());
+    port.inner().room = 9;
+    send(&mut port, []);
+    assert_eq!(port.inner().sent.len(), segments.len());
+    assert!(port.arm());
 }

@@ -133,7 +133,7 @@ impl Stack {
                 Due::Ask(question) => self.ask(question),
                 Due::Unreachable(pending) => {
                     for packet in pending {
-                        self.counters.count(Cause::Unresolved);
+                        self.counters.add(Cause::Unresolved, packet.count());
                         self.generate(now, &packet, Report::Unreachable(Unreachable::Host));
                     }
                 }

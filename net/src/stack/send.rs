@@ -20,9 +20,26 @@ use crate::time::Instant;
 use crate::verdict::Egress;
 use crate::wire::EthernetAddress;
 
-/// The way to a destination: port and next hop.
+/// The way to a destination: port and next hop, and what passes the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hop(Key);
+pub struct Hop {
+    key: Key,
+    mtu: u16,
+}
+
+impl Hop {
+    /// The port.
+    #[inline]
+    pub fn port(&self) -> PortId {
+        self.key.port
+    }
+
+    /// The largest IP packet in bytes.
+    #[inline]
+    pub fn mtu(&self) -> u16 {
+        self.mtu
+    }
+}
 
 impl Stack {
     /// Port and next hop to `dst`; a link-local `dst` is on the link of `scope`.
@@ -88,8 +105,8 @@ impl Stack {
             out(packet);
             return Ok(());
         }
-        if packet.meta.sa_out.is_some() {
-            // A device makes ESP of whole packets only.
+        if packet.meta.sa_out.is_some() || packet.is_train() {
+            // A device makes ESP of whole packets only; and no segment of a train is an IP fragment.
             return Err(Cause::TooBig);
         }
         let bytes = packet.bytes();
@@ -107,23 +124,41 @@ impl Stack {
 
     /// Sends an IP packet: route, fragment where needed and allowed, resolve the neighbour, queue the
     /// frame at the port. A packet that waits for its neighbour is `Ok`. Every error is counted. The port of
-    /// a link-local destination is `packet.meta.port`. Learned path MTUs bind only packets from
+    /// a link-local destination is `packet.meta.port`. A train is sent as one, and not cut further. Learned path MTUs bind only packets from
     /// our own addresses: others find out for themselves.
     #[inline]
     pub fn send(&mut self, now: Instant, packet: Packet) -> Result<(), Cause> {
-        self.try_send(now, packet).map_err(|cause| self.counters.count(cause))
+        let count = packet.count();
+        self.try_send(now, packet).map_err(|cause| self.lost(cause, count))
     }
 
-    /// The way to `dst`, for [`Stack::send_by`]; it holds until routes change.
+    /// Counts `count` packets that were dropped.
+    #[cold]
+    fn lost(&mut self, cause: Cause, count: u64) -> Cause {
+        self.counters.add(cause, count);
+        cause
+    }
+
+    /// The way to `dst`, for [`Stack::send_by`]; it holds until routes change. `None` as in [`Stack::egress`].
+    #[inline]
     pub fn hop(&self, dst: IpAddr) -> Option<Hop> {
-        let Egress { port, next_hop, .. } = self.egress(dst)?;
-        Some(Hop(Key { port, addr: next_hop }))
+        if dst.is_multicast() || address::is_link_local_v6(dst) {
+            return None;
+        }
+        let (port, addr) = match self.routes.lookup(dst)? {
+            Target::Link(port) => (port, dst),
+            Target::Via(port, via) => (port, via),
+            Target::Own | Target::Broadcast => return None,
+        };
+        Some(Hop { key: Key { port, addr }, mtu: self.link_mtu(port, dst)? })
     }
 
-    /// Sends an IP packet by a way that [`Stack::hop`] has found for its destination. It is known to fit.
+    /// Sends an IP packet by a way that [`Stack::hop`] has found for its destination. It must not be longer than what passes
+    /// there.
     #[inline]
     pub fn send_by(&mut self, now: Instant, hop: Hop, packet: Packet) -> Result<(), Cause> {
-        self.transmit(now, hop.0, packet).map_err(|cause| self.counters.count(cause))
+        let count = packet.count();
+        self.transmit(now, hop.key, packet).map_err(|cause| self.lost(cause, count))
     }
 
     fn try_send(&mut self, now: Instant, packet: Packet) -> Result<(), Cause> {
@@ -178,8 +213,8 @@ impl Stack {
                 }
                 Ok(())
             }
-            Resolution::Replaced => {
-                self.counters.count(Cause::PendingFull);
+            Resolution::Replaced(count) => {
+                self.counters.add(Cause::PendingFull, count);
                 Ok(())
             }
             Resolution::Refused => Err(Cause::PendingFull),
@@ -208,8 +243,9 @@ impl Stack {
     pub(super) fn release(&mut self, id: PortId, learned: Option<(EthernetAddress, VecDeque<Packet>)>) {
         let Some((mac, packets)) = learned else { return };
         for packet in packets {
+            let count = packet.count();
             if let Err(cause) = self.enqueue(id, mac, packet) {
-                self.counters.count(cause);
+                self.lost(cause, count);
             }
         }
     }

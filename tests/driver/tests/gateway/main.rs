@@ -6,3 +6,4 @@ mod attacks;
 mod differential;
 mod packets;
 mod site;
+mod streams;

@@ -29,10 +29,7 @@ impl Sent {
 
     /// The frame in which the host at `side` gives it to its gateway.
     pub(crate) fn frame(&self, side: usize, gateway: [u8; 6]) -> Vec<u8> {
-        let mut frame = [gateway, host_mac(side)].concat();
-        frame.extend(if self.v6 { [0x86, 0xdd] } else { [8, 0] });
-        frame.extend(self.packet(side));
-        frame
+        frame(&self.packet(side), side, gateway)
     }
 
     /// The IP packet.
@@ -87,4 +84,46 @@ impl Sent {
         }
         upper
     }
+}
+
+/// The frame in which the host at `side` gives an IP packet to its gateway.
+pub(crate) fn frame(packet: &[u8], side: usize, gateway: [u8; 6]) -> Vec<u8> {
+    let mut frame = [gateway, host_mac(side)].concat();
+    frame.extend(if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] });
+    frame.extend(packet);
+    frame
+}
+
+/// A TCP segment of the stream `port` from the host at `side` to the other one.
+pub(crate) fn tcp(
+    v6: bool,
+    side: usize,
+    port: u8,
+    sequence: u32,
+    ident: u16,
+    flags: u8,
+    payload: usize,
+) -> Vec<u8> {
+    let plain = Sent { protocol: 6, ..Sent::plain(v6, 20 + payload) };
+    let mut packet = plain.packet(side);
+    let at = packet.len() - 20 - payload;
+    if !v6 {
+        packet[4..6].copy_from_slice(&ident.to_be_bytes());
+        packet[10..12].fill(0);
+        let sum = net::checksum::Sum::new().with(&packet[..20]).finish();
+        packet[10..12].copy_from_slice(&sum);
+    }
+    packet[at + 1] = port;
+    packet[at + 4..at + 8].copy_from_slice(&sequence.to_be_bytes());
+    packet[at + 13] = flags;
+    packet[at + 16..at + 18].fill(0);
+    let ends: (IpAddr, IpAddr) = if v6 {
+        (host6(side).into(), host6(1 - side).into())
+    } else {
+        (host4(side).into(), host4(1 - side).into())
+    };
+    let sum = net::checksum::Sum::new().with_pseudo(ends.0, ends.1, 6, (20 + payload) as u32);
+    let sum = sum.with(&packet[at..]).finish();
+    packet[at + 16..at + 18].copy_from_slice(&sum);
+    packet
 }

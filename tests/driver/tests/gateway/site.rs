@@ -34,6 +34,9 @@ const NOW: Instant = Instant::from_secs(1);
 const MOMENT: Duration = Duration::from_micros(100);
 pub(crate) const ETHERNET: usize = 14;
 
+/// Every engine at either end.
+pub(crate) const ENGINES: [[bool; 2]; 4] = [[false, false], [true, true], [true, false], [false, true]];
+
 /// How both gateways protect what passes between the hosts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -71,14 +74,14 @@ pub(crate) fn host_mac(side: usize) -> [u8; 6] {
     [2, 0, 0, 0, 0x77, side as u8]
 }
 
-fn config(side: usize, plan: &Plan) -> String {
+fn config(side: usize, plan: &Plan, wire_mtu: u16) -> String {
     let other = 1 - side;
     let (own, far) = (7 + side, 7 + other);
     let outer = |side: usize| {
         if plan.outer_v6 { format!("fd09::{}", side + 1) } else { format!("10.9.0.{}", side + 1) }
     };
     let mut text = format!(
-        "[[port]]\nname = \"outside\"\nside = \"outside\"\nmtu = {WIRE_MTU}
+        "[[port]]\nname = \"outside\"\nside = \"outside\"\nmtu = {wire_mtu}
 addresses = [\"10.9.0.{0}/24\", \"fd09::{0}/64\"]
 [[port]]\nname = \"inside\"\nside = \"inside\"\naddresses = [\"10.{own}.0.1/24\", \"fd0{own}::1/64\"]
 [[route]]\nto = \"10.{far}.0.0/24\"\nvia = \"10.9.0.{1}\"
@@ -124,15 +127,17 @@ struct Side {
 }
 
 impl Side {
-    fn new(side: usize, plan: &Plan) -> Self {
+    /// Cards lack some capabilities.
+    fn new(side: usize, plan: &Plan, lacks: &[&str], wire_mtu: u16) -> Self {
         let pool = Pool::for_frames(BUFFERS, usize::from(WIRE_MTU) + 18);
-        let parsed = gateway::config::parse("test", &config(side, plan), &|_| None);
+        let parsed = gateway::config::parse("test", &config(side, plan, wire_mtu), &|_| None);
         let parsed = parsed.unwrap_or_else(|error| panic!("{error}"));
         let (mut lanes, mut cards, mut devices) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, mtu) in [(OUTSIDE, WIRE_MTU), (INSIDE, MTU)] {
+        for (id, mtu) in [(OUTSIDE, wire_mtu), (INSIDE, MTU)] {
             let mac = [2, 0, 0, 0, side as u8, id.0];
             let mut profile = Profile::named("cx7").unwrap();
             profile.set_mac(mac);
+            lacks.iter().for_each(|capability| profile.set(capability, 0).unwrap());
             let machine = InProcess::with_profile(profile);
             let queues = Settings { log_send: 7, log_receive: 6, ..Settings::default() };
             let filter = Filter { unicast: vec![mac], all_multicast: true, ..Filter::default() };
@@ -183,7 +188,22 @@ pub(crate) struct Site {
 impl Site {
     /// Gateways that know the hosts behind them and each other.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut site = Self { sides: [0, 1].map(|side| Side::new(side, plan)), wire: Vec::new() };
+        Self::with(plan, &[], WIRE_MTU)
+    }
+
+    /// As [`Site::new`], on cards that lack some capabilities.
+    pub(crate) fn lacking(plan: &Plan, lacks: &[&str]) -> Self {
+        Self::with(plan, lacks, WIRE_MTU)
+    }
+
+    /// As [`Site::new`], with no room on the wire for what ESP adds to the largest packets.
+    pub(crate) fn narrow(plan: &Plan) -> Self {
+        Self::with(plan, &[], MTU)
+    }
+
+    fn with(plan: &Plan, lacks: &[&str], wire_mtu: u16) -> Self {
+        let sides = [0, 1].map(|side| Side::new(side, plan, lacks, wire_mtu));
+        let mut site = Self { sides, wire: Vec::new() };
         for side in 0..2 {
             for question in [arp(side), solicitation(side)] {
                 site.sides[side].lanes[1].machine.receive(&question);
