@@ -74,13 +74,13 @@ pub struct Gateway {
     /// Identification of the last IPv4 packet of our own.
     pub(crate) ident: u16,
     pub(crate) slots: Slots,
-    /// Some port's card does ESP.
-    pub(crate) by_card: bool,
+    /// How many ports have a card that does ESP.
+    pub(crate) cards: usize,
     /// TCP segments that are on their way out together.
     pub(crate) trains: Trains,
     /// How the frame came in that is being handled: the headroom it had, and a card's name for its SA.
     pub(crate) came: (usize, Option<u32>),
-    /// ESP that came in fragments and was given to the card that does its SA.
+    /// ESP that came in fragments or by another port and was given to the card that does its SA.
     pub(crate) given_back: u64,
     /// Child SAs by their inbound SPI.
     pub(crate) pairs: BTreeMap<u32, Pair>,
@@ -148,22 +148,42 @@ impl Gateway {
     pub fn take_tx(&mut self, now: Instant, port: PortId, burst: &mut Burst) {
         let before = burst.len();
         self.stack.take_tx(port, burst);
-        if self.by_card {
-            // Another card has another SA by that name.
-            let astray = |frame: &Packet| frame.meta.sa_out.is_some() && frame.meta.port != port;
-            while let Some(at) = (before..burst.len()).find(|&at| burst.get(at).is_some_and(astray)) {
-                let count = burst.remove(at).count();
-                self.counters.add(crate::Cause::OtherPort, count);
-            }
+        let (mut sent, mut astray) = (Traffic::default(), false);
+        for frame in burst.get(before..).unwrap_or_default() {
+            sent.frames += frame.count();
+            sent.bytes += frame.total() as u64;
+            astray |= frame.meta.sa_out.is_some() && frame.meta.port != port;
+        }
+        if astray {
+            sent = self.drop_astray(port, burst, before);
+        }
+        if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
+            port.tx.frames += sent.frames;
+            port.tx.bytes += sent.bytes;
         }
         let new = burst.get(before..).unwrap_or_default();
-        if let Some(port) = self.ports.get_mut(usize::from(port.0)) {
-            port.tx.frames += new.iter().map(|frame| frame.count()).sum::<u64>();
-            port.tx.bytes += new.iter().map(|frame| frame.total() as u64).sum::<u64>();
-        }
         if let Some(tap) = &mut self.tap {
             new.iter().for_each(|frame| tap.packet(now, Point::FrameOut(port), frame.bytes()));
         }
+    }
+
+    /// Drops frames behind the first `before` that name an SA of another port's card: this one has another SA by that name.
+    /// What is left.
+    #[cold]
+    fn drop_astray(&mut self, port: PortId, burst: &mut Burst, before: usize) -> Traffic {
+        let mut left = Traffic::default();
+        let mut at = before;
+        while let Some(frame) = burst.get(at) {
+            if frame.meta.sa_out.is_some() && frame.meta.port != port {
+                let count = burst.remove(at).count();
+                self.counters.add(crate::Cause::OtherPort, count);
+            } else {
+                left.frames += frame.count();
+                left.bytes += frame.total() as u64;
+                at += 1;
+            }
+        }
+        left
     }
 
     /// Runs everything that time and earlier packets have made due: neighbours and fragments, SA events,
@@ -204,7 +224,7 @@ impl Gateway {
         &self.counters
     }
 
-    /// Packets with ESP that came in fragments and were given to the card that does their SA; what it made of them is counted
+    /// Packets with ESP that came in fragments or by another port and were given to the card that does their SA; what it made of them is counted
     /// under the SA.
     pub fn given_back(&self) -> u64 {
         self.given_back

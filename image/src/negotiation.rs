@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use ike_lite::{ChildSa, Command, Datagram, Event as IkeEvent, KeyLog, Output};
+use ipsec::offload::Hardware;
 use ipsec::wire::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec::{
     Direction, Handle, InstallError, Key, Placement, PolicyId, Reason, SaParams, Selector, Spi, UdpEncap,
@@ -25,6 +26,12 @@ pub(crate) struct Pair {
     pub(crate) policy: PolicyId,
     pub(crate) inbound: Handle,
     pub(crate) outbound: Handle,
+    /// What was wished for when they were installed, and for which peer.
+    pub(crate) wish: Wish,
+    pub(crate) remote: IpAddr,
+    pub(crate) protection: Protection,
+    /// They are being replaced because the way to the peer leads by another port.
+    pub(crate) moving: bool,
 }
 
 /// Why a Child SA was not installed.
@@ -112,7 +119,7 @@ impl Gateway {
                 Output::RemoveChild { spi_in, .. } => self.remove_child(spi_in.0),
                 Output::MoveChild { spi_in, encap, .. } => {
                     if let Some(inbound) = self.pairs.get(&spi_in.0).map(|pair| pair.inbound) {
-                        self.move_peer(inbound, encap.remote);
+                        self.move_peer(now, inbound, encap.remote);
                     }
                 }
                 Output::Event(event) => self.note(now, &event),
@@ -184,17 +191,18 @@ impl Gateway {
         };
         let spi = Some(child.spi_in.0);
         let tunnel = mode.is_tunnel();
-        let by_card = |handle| matches!(self.ipsec.placement(handle), Some(Placement::Card(_)));
-        let (opens, seals) = (by_card(inbound), by_card(outbound));
-        self.slots.insert(Slot { by_card: opens, ..Slot::new(inbound, spi, child.remote, tunnel) });
+        let card = |handle| self.ipsec.placement(handle).and_then(|placement| placement.card());
+        let (opens, seals) = (card(inbound), card(outbound));
+        self.slots.insert(Slot { card: opens, ..Slot::new(inbound, spi, child.remote, tunnel) });
         let ports = encap.map(|encap| (encap.local_port, encap.remote_port));
         let sends = Sends { spi: child.spi_out.0, local: child.local, ports, cut_inside: whole };
         self.slots.insert(Slot {
             sends: Some(sends),
-            by_card: seals,
+            card: seals,
             ..Slot::new(outbound, spi, child.remote, tunnel)
         });
-        Ok(Pair { policy, inbound, outbound })
+        let remote = child.remote;
+        Ok(Pair { policy, inbound, outbound, wish, remote, protection, moving: false })
     }
 
     fn remove_child(&mut self, spi_in: u32) {
@@ -233,7 +241,7 @@ impl Gateway {
                 }
                 Event::PeerMoved { handle, spi, remote, remote_port } => {
                     log::info!("SA {spi}: the peer is at {remote} port {remote_port} now");
-                    self.move_peer(handle, SocketAddr::new(remote, remote_port));
+                    self.move_peer(now, handle, SocketAddr::new(remote, remote_port));
                 }
                 Event::Lost { handle, spi, direction } => match self.ike_spi(handle) {
                     // New keys, by whatever can do it now.
@@ -268,12 +276,38 @@ impl Gateway {
         }
     }
 
+    /// A port has a link from now on, or has none. Routes follow, and with them the SAs on cards: see [`Self::follow_routes`].
+    pub fn set_link(&mut self, now: Instant, port: PortId, up: bool) {
+        if self.stack.set_link(port, up) {
+            self.slots.forget_ways();
+            self.follow_routes(now);
+        }
+    }
+
+    /// Has children renewed whose peer is reached by another port than when they were installed, so that the card of that port
+    /// does them. Until then the old ones carry what there is, by the old port while it has a link.
+    fn follow_routes(&mut self, now: Instant) {
+        let astray = |pair: &Pair| {
+            let wish = self.wish(&pair.protection, pair.remote);
+            !pair.moving && pair.wish.hardware != Hardware::No && wish.port.is_some() && wish != pair.wish
+        };
+        let moving: Vec<u32> =
+            self.pairs.iter().filter(|(_, pair)| astray(pair)).map(|(&spi, _)| spi).collect();
+        for spi in moving {
+            if let Some(pair) = self.pairs.get_mut(&spi) {
+                pair.moving = true;
+            }
+            log::info!("Child SA {spi:08x}: its peer is reached by another port now");
+            self.command(now, Command::SoftLimit { spi: ike_lite::Spi(spi) });
+        }
+    }
+
     fn ike_spi(&mut self, handle: Handle) -> Option<ike_lite::Spi> {
         self.slots.of(handle).and_then(|slot| slot.ike_spi).map(ike_lite::Spi)
     }
 
     /// The SAs of the same ends as `inbound` follow their peer behind its NAT (RFC 7296, section 2.23).
-    fn move_peer(&mut self, inbound: Handle, to: SocketAddr) {
+    fn move_peer(&mut self, now: Instant, inbound: Handle, to: SocketAddr) {
         let Some(before) = self.ipsec.stats(inbound).map(|sa| (sa.mode.local(), sa.mode.remote())) else {
             return;
         };
@@ -291,6 +325,8 @@ impl Gateway {
                 }
             }
         }
+        self.pairs.values_mut().filter(|pair| pair.remote == before.1).for_each(|pair| pair.remote = to.ip());
+        self.follow_routes(now);
     }
 
     fn note(&mut self, now: Instant, event: &IkeEvent) {

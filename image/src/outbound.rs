@@ -205,10 +205,17 @@ impl Gateway {
         if now >= slot.limit_until {
             slot.limit = self.ipsec.max_inner(handle, self.stack.path_mtu(slot.remote));
             slot.hop = self.stack.hop(slot.remote);
+            // Where the route leads elsewhere now, the old way is used until there are SAs for the new one.
+            if let Some(card) = slot.card
+                && slot.hop.is_none_or(|hop| hop.port() != card)
+                && let Some(hop) = self.stack.hop_by(slot.remote, card)
+            {
+                slot.hop = Some(hop);
+            }
             slot.limit_until = now + LIMIT_AGE;
         }
         let cut_inside = slot.tunnel && slot.sends.is_some_and(|sends| sends.cut_inside);
-        Way { limit: slot.limit, cut_inside, by_card: slot.by_card, hop: slot.hop }
+        Way { limit: slot.limit, cut_inside, by_card: slot.card.is_some(), hop: slot.hop }
     }
 
     fn seal(&mut self, now: Instant, packet: Packet, handle: Handle) {

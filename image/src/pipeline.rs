@@ -1,7 +1,7 @@
 //! A packet's way through the gateway (RFC 4301, section 5).
 //!
-//! 1. To us? Fragments are collected, ESP is opened or, if it came in fragments and a card has the key, given to the card;
-//!    IKE goes to the responder, everything else is
+//! 1. To us? Fragments are collected, ESP is opened or, if it came in fragments or by another port than the card's that has
+//!    the key, given to that card; IKE goes to the responder, everything else is
 //!    delivered, after [`Ipsec::check_clear`](ipsec::Ipsec::check_clear) if it came in the clear from
 //!    the outside.
 //! 2. To others: `check_clear` likewise; hop limit; TCP segments that follow each other are put together ([`net::train`]).
@@ -117,8 +117,9 @@ impl Gateway {
             // One layer is what the policies describe; more would let a peer choose how deep we go.
             return self.count(Cause::Nested);
         }
-        if packet.meta.fragment_size.is_some()
+        if (packet.meta.fragment_size.is_some() || self.cards > 1)
             && let Some((port, largest)) = self.ipsec.card_of(packet.bytes())
+            && (packet.meta.fragment_size.is_some() || packet.meta.port != port)
         {
             return self.give_back(port, largest, packet);
         }
@@ -127,8 +128,8 @@ impl Gateway {
         self.opened(now, packet, opened);
     }
 
-    /// Gives ESP that came in fragments back to the card, which opens it as if it had just come, by its own key and window. A
-    /// packet goes this way once: only what was put together here does, and what comes back unopened is not taken
+    /// Gives ESP that came in fragments, or by another port, to the card that has its key, which opens it as if it had just
+    /// come, by its own key and window. A packet goes this way once: what comes back unopened is not taken
     /// ([`net::Stack::receive`]).
     fn give_back(&mut self, port: PortId, largest: u16, packet: Packet) {
         if packet.len() > usize::from(largest) {

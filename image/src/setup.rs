@@ -162,7 +162,6 @@ impl Gateway {
             name: config.gateway.name.clone(),
             keylog: config.gateway.keylog,
             ports: (0..).zip(&config.ports).map(port).collect(),
-            by_card: !esp.is_empty(),
             rules,
             children,
             stack,
@@ -175,6 +174,7 @@ impl Gateway {
             pool,
             own,
             slots: Slots::default(),
+            cards: esp.len(),
             trains: net::Trains::default(),
             came: (0, None),
             given_back: 0,
@@ -221,7 +221,7 @@ impl Gateway {
         };
         let handle = self.ipsec.install(now, params)?;
         let mut slot = Slot::new(handle, None, sa.remote, mode.is_tunnel());
-        slot.by_card = matches!(self.ipsec.placement(handle), Some(ipsec::Placement::Card(_)));
+        slot.card = self.ipsec.placement(handle).and_then(|placement| placement.card());
         if direction == ipsec::Direction::Out {
             slot.sends = Some(Sends { spi: sa.spi, local: sa.local, ports: sa.encap, cut_inside });
             self.ipsec.activate_outbound(policy, handle);
@@ -241,6 +241,7 @@ fn stack_config(config: &Config, devices: &[PortDevice], seed: u64) -> StackConf
         prefix: route.to,
         via: route.via,
         port: PortId(u8::try_from(route.port).unwrap_or(u8::MAX)),
+        metric: route.metric,
     };
     StackConfig {
         ports: config.ports.iter().zip(devices).map(port).collect(),

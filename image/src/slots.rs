@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ipsec::Handle;
-use net::{Duration, Hop, Instant};
+use net::{Duration, Hop, Instant, PortId};
 
 /// How long a computed packet limit is used before the path MTU is asked for again.
 pub(crate) const LIMIT_AGE: Duration = Duration::from_secs(1);
@@ -35,8 +35,8 @@ pub(crate) struct Slot {
     /// The peer's outer address.
     pub(crate) remote: IpAddr,
     pub(crate) tunnel: bool,
-    /// A card does it.
-    pub(crate) by_card: bool,
+    /// The port whose card does it.
+    pub(crate) card: Option<PortId>,
     /// Present on outbound SAs.
     pub(crate) sends: Option<Sends>,
     /// Largest inner packet, and the way to the peer; valid until `limit_until`.
@@ -54,7 +54,7 @@ impl Slot {
             ike_spi,
             remote,
             tunnel,
-            by_card: false,
+            card: None,
             sends: None,
             limit: 0,
             hop: None,
@@ -99,6 +99,11 @@ impl Slots {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.0.iter_mut().flatten()
+    }
+
+    /// Has every limit computed anew, and every way to a peer found anew.
+    pub(crate) fn forget_ways(&mut self) {
+        self.iter_mut().for_each(|slot| slot.limit_until = Instant::ZERO);
     }
 
     /// Has every limit towards `remote` computed anew.

@@ -70,7 +70,7 @@ impl Gateway {
             ));
         }
         if self.given_back > 0 {
-            lines.push(format!("  reassembled for a card: {}", self.given_back));
+            lines.push(format!("  given to the card that has the key: {}", self.given_back));
         }
         let (trains, segments) = self.trains.counts();
         if trains > 0 {

@@ -222,11 +222,11 @@ impl Ipsec {
     #[inline]
     pub fn count_opened(&mut self, now: Instant, handle: u32, bytes: usize) -> bool {
         let sa = self.engine.sad.sa_mut(Handle::from_bits(handle));
-        sa.is_some_and(|sa| sa.is_opened_by_card() && sa.meter.pass(now, 1, bytes))
+        sa.is_some_and(|sa| sa.is_opened_by_card() && sa.meter.pass(now, bytes))
     }
 
-    /// The port whose card does the SA of a whole packet with ESP that has come in fragments, which no card opens, and the
-    /// largest packet that the card takes back ([`Card::takes_back`]). Nothing if no card does it, or none takes it back: such
+    /// The port whose card does the SA of a whole packet with ESP that has come in fragments, which no card opens, or by another
+    /// port, and the largest packet that the card takes back ([`Card::takes_back`]). Nothing if no card does it, or none takes it back: such
     /// a packet is for [`Ipsec::open`].
     ///
     /// The key and the replay window are the card's alone, and so is the verdict.

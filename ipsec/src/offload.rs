@@ -49,6 +49,16 @@ pub enum Placement {
     Software(Reason),
 }
 
+impl Placement {
+    /// The port whose card does it, if one does.
+    pub fn card(&self) -> Option<PortId> {
+        match self {
+            Self::Card(port) => Some(*port),
+            Self::Software(_) => None,
+        }
+    }
+}
+
 /// Why an SA is not done by a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {

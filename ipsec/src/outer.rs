@@ -142,6 +142,9 @@ impl Template {
     //= rfc6040#4.1
     #[inline]
     fn dscp_ecn(&self, inner: u8) -> u8 {
+        if self.options.dscp == Dscp::Copy && self.options.ecn == Ecn::Normal {
+            return inner;
+        }
         let dscp = match self.options.dscp {
             Dscp::Copy => inner & !ecn::MASK,
             Dscp::Set(value) => value << 2,

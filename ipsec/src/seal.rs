@@ -82,22 +82,20 @@ pub(crate) fn seal(sa: &mut Sa, now: Instant, packet: &mut Packet, ident: u16) -
     Ok(sa.meter.count(now, 1, length) || last)
 }
 
-/// [`seal`] for what most packets are: in tunnel mode by a card, and far from every limit. False if it is something else;
+/// [`seal`] for what most packets are: alone, in tunnel mode by a card, and far from every limit. False if it is something else;
 /// then nothing has changed.
 #[inline]
 pub(crate) fn hand_over(sa: &mut Sa, now: Instant, packet: &mut Packet, parsed: &Parsed, ident: u16) -> bool {
     let Half::Out(Outbound { sealer: Sealer::Card(carded), template: Some(template), .. }) = &sa.half else {
         return false;
     };
-    let length = packet.len();
-    if length != parsed.total_len
-        || length > SURELY_FITS
-        || packet.headroom() < template.bare_len()
-        || !sa.meter.pass(now, packet.count(), packet.total())
-        || packet.push(template.bare_len()).is_none()
-    {
+    let (length, front) = (packet.len(), template.bare_len());
+    let plain = length == parsed.total_len && length <= SURELY_FITS && !packet.is_train();
+    if !plain || packet.headroom() < front || !sa.meter.pass(now, length) {
         return false;
     }
+    // There is room.
+    let _ = packet.push(front);
     let next = if parsed.flow.src.is_ipv6() { proto::IPV6 } else { proto::IPV4 };
     let copied = Copied { dscp_ecn: parsed.dscp_ecn, dont_fragment: parsed.dont_fragment };
     template.emit_bare(packet.bytes_mut(), copied, ident, next);

@@ -79,7 +79,7 @@ impl Software {
         if let Some(sa) = self.sad.sa_mut(handle)
             && seal::hand_over(sa, now, packet, parsed, self.ident.wrapping_add(1))
         {
-            self.ident = self.ident.wrapping_add(packet.count() as u16);
+            self.ident = self.ident.wrapping_add(1);
             return Ok(());
         }
         self.seal(now, handle, packet)

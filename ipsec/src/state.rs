@@ -93,12 +93,11 @@ impl Meter {
         };
     }
 
-    /// Counts so many packets, of so many bytes together, if they are far from every limit. If not, nothing has changed, and
-    /// it is for [`Meter::allow`] and [`Meter::count`].
+    /// Counts a packet if that is far from every limit. If not, nothing has changed, and it is for [`Meter::allow`] and
+    /// [`Meter::count`].
     #[inline]
-    pub(crate) fn pass(&mut self, now: Instant, packets: u64, bytes: usize) -> bool {
-        let (packets, bytes) =
-            (self.packets.saturating_add(packets), self.bytes.saturating_add(bytes as u64));
+    pub(crate) fn pass(&mut self, now: Instant, bytes: usize) -> bool {
+        let (packets, bytes) = (self.packets.saturating_add(1), self.bytes.saturating_add(bytes as u64));
         let far = packets < self.near.packets && bytes < self.near.bytes && now < self.near.at;
         if far {
             (self.packets, self.bytes, self.last_used) = (packets, bytes, now);

@@ -44,6 +44,8 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// Port to leave by.
     pub port: PortId,
+    /// Of several routes for the same destinations the one with the least is used whose port has a link.
+    pub metric: u32,
 }
 
 /// One neighbour that is known beforehand.

@@ -12,6 +12,7 @@
 //! advertisements, no MLD reports.
 
 mod error;
+mod links;
 mod local;
 mod receive;
 mod send;
@@ -20,11 +21,11 @@ pub use send::Hop;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::address;
 use crate::cause::Counters;
-use crate::config::StackConfig;
+use crate::config::{Route, StackConfig};
 use crate::icmp::TokenBucket;
 use crate::neighbour::{Due, Key, Neighbours};
 use crate::nic::PortId;
@@ -46,6 +47,8 @@ struct Port {
     tx: VecDeque<Packet>,
     /// Most frames that `tx` may hold.
     tx_max: usize,
+    /// It has a link.
+    up: bool,
 }
 
 /// Where a destination leads.
@@ -66,6 +69,8 @@ enum Target {
 #[derive(Debug)]
 pub struct Stack {
     ports: Vec<Port>,
+    /// Routes of the configuration; what is used of them now is in `routes`.
+    configured: Vec<Route>,
     routes: Table<Target>,
     neighbours: Neighbours,
     reassembly: Reassembly,
@@ -86,44 +91,28 @@ const MIN_MTU: u16 = 576;
 const GENERATED_MAX: usize = 64;
 
 impl Stack {
-    /// Builds the tables. `pool` gives the buffers of the packets that the stack makes itself. Routes
-    /// and neighbours of ports that do not exist lead nowhere; where prefixes are equal, own addresses
+    /// Builds the tables; every port counts as one with a link. `pool` gives the buffers of the packets that the stack makes
+    /// itself. Routes and neighbours of ports that do not exist lead nowhere; where prefixes are equal, own addresses
     /// win over broadcasts, those over configured routes, and those over the links' own.
     pub fn new(config: StackConfig, pool: Pool) -> Self {
         let limits = config.limits;
-        let mut routes = Table::default();
         let mut ports = Vec::new();
-        for (index, port) in (0..=u8::MAX).zip(config.ports) {
+        for port in config.ports.into_iter().take(usize::from(u8::MAX) + 1) {
             let mut addresses = port.addresses;
-            for prefix in &addresses {
-                routes.insert(*prefix, Target::Link(PortId(index)));
-            }
             // Not a route: a link-local destination says nothing about the link.
             addresses.extend(Prefix::new(IpAddr::V6(address::link_local(port.mac)), 64));
             let tx = VecDeque::with_capacity(limits.tx_queue);
             let mtu = port.mtu.max(MIN_MTU);
-            ports.push(Port { mac: port.mac, mtu, addresses, tx, tx_max: limits.tx_queue });
+            ports.push(Port { mac: port.mac, mtu, addresses, tx, tx_max: limits.tx_queue, up: true });
         }
-        for route in &config.routes {
-            let target = route.via.map_or(Target::Link(route.port), |via| Target::Via(route.port, via));
-            routes.insert(route.prefix, target);
-        }
-        routes.insert(Prefix::host(IpAddr::V4(Ipv4Addr::BROADCAST)), Target::Broadcast);
-        for prefix in ports.iter().flat_map(|port: &Port| &port.addresses) {
-            if let Some(broadcast) = prefix.broadcast() {
-                routes.insert(Prefix::host(broadcast), Target::Broadcast);
-                routes.insert(Prefix::host(prefix.first()), Target::Broadcast);
-            }
-        }
-        for prefix in ports.iter().flat_map(|port| &port.addresses) {
-            routes.insert(Prefix::host(prefix.addr()), Target::Own);
-        }
+        let routes = links::table(&ports, &config.routes);
         let mut neighbours = Neighbours::new(ports.len(), &limits);
         for neighbour in config.neighbours {
             neighbours.insert_static(Key { port: neighbour.port, addr: neighbour.addr }, neighbour.mac);
         }
         Self {
             ports,
+            configured: config.routes,
             routes,
             neighbours,
             reassembly: Reassembly::new(&limits),

@@ -74,12 +74,13 @@ impl Segment {
         let tcp = bytes.get(bare..).filter(|tcp| tcp.len() > HEADER)?;
         let length = usize::from(tcp[DATA_OFFSET] >> 4) * 4;
         let flags = tcp[FLAGS];
-        let sound = length >= HEADER && tcp.len() > length && flags & !(LAST | ECE) == ACK;
+        let payload = tcp.len().checked_sub(length).filter(|payload| *payload > 0)?;
+        let sound = length >= HEADER && flags & !(LAST | ECE) == ACK;
         // Without DF it may be cut on its way, and its identification has to be its own.
         (sound && parsed.dont_fragment && bytes.len() == parsed.total_len).then_some(Self {
             network: bare,
             headers: bare + length,
-            payload: tcp.len() - length,
+            payload,
             sequence: u32::from_be_bytes(array(tcp, SEQUENCE)?),
             ident: if v4 { be16(bytes, ipv4::IDENT)? } else { 0 },
             flags,

@@ -25,6 +25,8 @@ use std::time::Instant;
 pub const GATEWAY: &str = "10.9.0.2";
 /// The peer's outer address.
 pub const PEER: &str = "10.9.0.1";
+/// The peer on the second outside wire.
+pub const BACKUP_PEER: &str = "10.19.0.1";
 /// A host behind the gateway.
 pub const HOST: &str = "10.2.0.10";
 /// A host behind the peer (the peer itself).
@@ -145,8 +147,9 @@ pub fn guest(connections: Vec<Connection>) -> Guest {
 pub enum Ports {
     /// Virtio devices, in QEMU's smallest machine for it.
     Virtio,
-    /// Modelled cards of these profiles, outside and inside.
-    Cards([&'static str; 2]),
+    /// Modelled cards of these profiles: outside, inside, and a second outside one on a wire of its own, at the end of which the
+    /// peer is [`BACKUP_PEER`].
+    Cards(&'static [&'static str]),
 }
 
 /// The image, booted, with an inside host and an outside wire.
@@ -285,7 +288,7 @@ impl World {
             }
             Ports::Cards(profiles) => {
                 prerequisites::check(&[Need::Oracle])?;
-                let model = cards(&site, &profiles, &outside, &inside, &hosts)?;
+                let model = cards(&site, profiles, &outside, &inside, &hosts)?;
                 machine.cards = model.sockets().to_vec();
                 machine.memory = CARD_MEMORY;
                 Some(model)
@@ -345,9 +348,17 @@ fn cards(
     hosts: &[String],
 ) -> Result<Model> {
     let home = site.namespace("m")?;
-    let model = Model::start_with(site, "model", profiles, &["0:tap=gwo", "1:tap=gwi"], &[], Some(&home))?;
-    for (interface, space) in [("gwo", outside), ("gwi", inside)] {
+    let wires = ["0:tap=gwo", "1:tap=gwi", "2:tap=gwb"];
+    let wires = wires.get(..profiles.len()).unwrap_or(&wires);
+    let model = Model::start_with(site, "model", profiles, wires, &[], Some(&home))?;
+    for (interface, space) in
+        [("gwo", outside), ("gwi", inside), ("gwb", outside)].iter().take(profiles.len())
+    {
         home.ip(&format!("link set {interface} netns {}", space.name()))?;
+    }
+    if profiles.len() > 2 {
+        outside.address("gwb", &format!("{BACKUP_PEER}/24"))?;
+        outside.ip("link set gwb up")?;
     }
     outside.ip(&format!("link set gwo master {WIRE} up"))?;
     hosts.iter().try_for_each(|host| inside.address("gwi", host))?;

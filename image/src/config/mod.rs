@@ -124,6 +124,8 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// Index of the port.
     pub port: usize,
+    /// Of several to the same destinations the one with the least is used whose port has a link.
+    pub metric: u32,
 }
 
 /// `[connections.NAME]`: what IKE needs, and per child what the data path needs besides.

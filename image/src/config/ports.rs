@@ -16,7 +16,7 @@ use super::{Binding, Port, Route, Settings, Side};
 pub(super) const GATEWAY_KEYS: &[&str] =
     &["name", "log", "status_interval", "keylog", "buffers", "sas", "cookie_threshold", "half_open"];
 pub(super) const PORT_KEYS: &[&str] = &["name", "side", "pci", "mac", "addresses", "mtu"];
-pub(super) const ROUTE_KEYS: &[&str] = &["to", "via", "port"];
+pub(super) const ROUTE_KEYS: &[&str] = &["to", "via", "port", "metric"];
 
 const LEVELS: &[(&str, LevelFilter)] = &[
     ("off", LevelFilter::Off),
@@ -258,12 +258,16 @@ pub(super) fn routes(items: &[Item<'_>], ports: &[Port]) -> Result<Vec<Route>, E
                 return Err(conflict("the next hop is in no network of that port"));
             }
         }
-        if let Some(index) = routes.iter().position(|route| route.to == to) {
+        let metric = match table.optional("metric") {
+            Some(item) => u32::try_from(item.within(0..=65_535)?).unwrap_or_default(),
+            None => 0,
+        };
+        if let Some(index) = routes.iter().position(|route| (route.to, route.metric) == (to, metric)) {
             let duplicate = Mistake::Duplicate { found: format!("route to \"{to}\""), first: places[index] };
-            return Err(to_item.mistake(duplicate, "one route for each network"));
+            return Err(to_item.mistake(duplicate, "one route for each network and metric"));
         }
         places.push(to_item.position());
-        routes.push(Route { to, via: via.map(|(addr, _)| addr), port });
+        routes.push(Route { to, via: via.map(|(addr, _)| addr), port, metric });
     }
     Ok(routes)
 }

@@ -356,9 +356,10 @@ pub(super) fn check_routes(
                 |prefix: &net::prefix::Prefix| prefix.first() <= ts.first && ts.last <= prefix.last();
             let links = ports.iter().enumerate().flat_map(|(i, p)| p.addresses.iter().map(move |a| (*a, i)));
             let routed = routes.iter().map(|route| (route.to, route.port)).chain(links);
-            let best =
-                routed.filter(|(prefix, _)| within(prefix)).max_by_key(|(prefix, _)| prefix.prefix_len());
-            if best.is_some_and(|(_, port)| inside(port)) {
+            let routed: Vec<_> = routed.filter(|(prefix, _)| within(prefix)).collect();
+            // Several of the best, where one takes another's place.
+            let longest = routed.iter().map(|(prefix, _)| prefix.prefix_len()).max();
+            if routed.iter().any(|(prefix, port)| Some(prefix.prefix_len()) == longest && inside(*port)) {
                 let why = "these destinations are routed to an inside port, where nothing is protected";
                 let mistake = Mistake::Conflict { found: format!("{ts}"), why };
                 return Err(place.mistake(mistake, "a route by an outside port"));

@@ -79,7 +79,9 @@ pub(crate) fn run(mut gateway: Gateway, ports: Vec<Port>) -> Exit {
         }
         if now >= link_at {
             link_at = now + LINK_INTERVAL;
-            lanes.iter_mut().for_each(watch_link);
+            for lane in &mut lanes {
+                watch_link(now, lane, &mut gateway);
+            }
         }
         if busy || now >= gateway_at {
             gateway_at = gateway.poll(now);
@@ -102,11 +104,12 @@ pub(crate) fn run(mut gateway: Gateway, ports: Vec<Port>) -> Exit {
     }
 }
 
-fn watch_link(lane: &mut Lane) {
+fn watch_link(now: Instant, lane: &mut Lane, gateway: &mut Gateway) {
     let link = lane.port.nic.inner().look_after(lane.id);
     if link.up != lane.link.up {
         log::warn!("port {}: {}", lane.id.0, if link.up { "up" } else { "down" });
     }
+    gateway.set_link(now, lane.id, link.up);
     lane.link = link;
 }
 

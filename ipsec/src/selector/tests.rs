@@ -61,7 +61,10 @@ fn matching_table() {
         let flow = flow("10.1.2.3", "10.2.3.4", proto, ports);
         assert_eq!(selector.matches(&flow), expected, "{selector} {flow:?}");
         assert_eq!(selector.matches(&flow.reversed()), No, "addresses are the other way round");
-        assert_eq!((selector.matches_inbound(&flow.reversed()), selector.matches_inbound(&flow)), (expected, No));
+        assert_eq!(
+            (selector.matches_inbound(&flow.reversed()), selector.matches_inbound(&flow)),
+            (expected, No)
+        );
     }
 }
 

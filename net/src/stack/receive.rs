@@ -170,10 +170,15 @@ impl Stack {
         let key = Key { port: id, addr: sender };
         // An address probe (RFC 5227 2.1.1) has no sender yet.
         let probing = !arp.reply && arp.sender.is_unspecified();
-        if !probing && (!self.may_be_neighbour(id, sender) || self.mac(id) == Some(arp.sender_mac)) {
+        // Who sends from an address that is on no link of its own, such as Linux's loopback, asks from it. It is told, and
+        // not learned.
+        let stranger =
+            !arp.reply && { address::is_source(sender) && !self.is_own(sender) && !self.is_group(sender) };
+        let neighbour = self.may_be_neighbour(id, sender);
+        if self.mac(id) == Some(arp.sender_mac) || !(probing || stranger || neighbour) {
             return Err(Cause::NeighbourRefused);
         }
-        let learned = if probing {
+        let learned = if !neighbour {
             None
         } else if for_us && !arp.reply {
             self.neighbours.heard(now, key, arp.sender_mac)

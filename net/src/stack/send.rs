@@ -145,7 +145,12 @@ impl Stack {
         if dst.is_multicast() || address::is_link_local_v6(dst) {
             return None;
         }
-        let (port, addr) = match self.routes.lookup(dst)? {
+        self.hop_at(self.routes.lookup(dst)?, dst)
+    }
+
+    #[inline]
+    pub(super) fn hop_at(&self, target: Target, dst: IpAddr) -> Option<Hop> {
+        let (port, addr) = match target {
             Target::Link(port) => (port, dst),
             Target::Via(port, via) => (port, via),
             Target::Own | Target::Broadcast => return None,

@@ -82,10 +82,10 @@ const FRONT: &str = "0200000000010200000000020800";
 /// A packet one hop further.
 fn forwarded(packet: &mut [u8]) {
     if packet[0] >> 4 == 6 {
-        packet[ipv6::HOP_LIMIT] -= 1;
+        packet[ipv6::HOP_LIMIT] = packet[ipv6::HOP_LIMIT].wrapping_sub(1);
         return;
     }
-    packet[ipv4::TTL] -= 1;
+    packet[ipv4::TTL] = packet[ipv4::TTL].wrapping_sub(1);
     packet[ipv4::CHECKSUM..][..2].fill(0);
     let sum = crate::checksum::of(&packet[..20]);
     packet[ipv4::CHECKSUM..][..2].copy_from_slice(&sum);

@@ -27,7 +27,12 @@ impl Host {
         let route = |router: &&str| {
             let via: IpAddr = router.parse().expect("router");
             let all = if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-            Route { prefix: all.parse::<Prefix>().expect("prefix"), via: Some(via), port: PortId(0) }
+            Route {
+                prefix: all.parse::<Prefix>().expect("prefix"),
+                via: Some(via),
+                port: PortId(0),
+                metric: 0,
+            }
         };
         let config = StackConfig {
             ports: vec![PortConfig { mac: nic.mac(), addresses, mtu: nic.link().mtu }],

@@ -7,7 +7,7 @@ use ravelin_tests::prerequisites::Need;
 use ravelin_tests::topology::{HOST, PEER_HOST, PeerIs, Ports, Settings, World, connection};
 
 const NEEDS: &[Need] = &[Need::StrongSwan, Need::Captures];
-const CARDS: Ports = Ports::Cards(["cx7", "cx6dx"]);
+const CARDS: Ports = Ports::Cards(&["cx7", "cx6dx"]);
 
 #[test]
 fn a_tunnel_in_udp_through_two_cards() -> Result<()> {

@@ -7,6 +7,7 @@ mod faults;
 mod fragments;
 mod linux;
 mod roce;
+mod routes;
 mod stage;
 mod strongswan;
 mod wire;

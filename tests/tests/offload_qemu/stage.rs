@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Both of the image's cards do ESP.
-pub(crate) const CARDS: Ports = Ports::Cards(["cx7", "cx6dx"]);
+pub(crate) const CARDS: Ports = Ports::Cards(&["cx7", "cx6dx"]);
 /// Until the status says what is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -85,7 +85,10 @@ const CASES: &[Case] = &[
     // Routes.
     ("port = \"outside\"", "port = \"otside\"", "14:8: route.port: unknown port \"otside\"; accepted: \"outside\", \"inside\""),
     ("to = \"10.1.0.0/24\"", "to = \"10.1.0.7/24\"", "12:6: route.to: found \"10.1.0.7/24\": bits behind the prefix length are set"),
-    ("to = \"10.1.0.0/24\"", "to = \"10.1.0.0/24\"\nmetric = 5", "13:1: route.metric: unknown key \"metric\"; accepted: \"to\", \"via\", \"port\""),
+    ("to = \"10.1.0.0/24\"", "to = \"10.1.0.0/24\"\nweight = 5", "13:1: route.weight: unknown key \"weight\"; accepted: \"to\", \"via\", \"port\", \"metric\""),
+    ("to = \"10.1.0.0/24\"", "to = \"10.1.0.0/24\"\nmetric = 65536", "13:10: route.metric: found 65536; accepted: 0 to 65535"),
+    ("port = \"outside\"", "[[route]]\nto = \"10.1.0.0/24\"\nport = \"outside\"\nmetric = 5", "<none>"),
+    ("port = \"outside\"", "[[route]]\nto = \"10.1.0.0/24\"\nport = \"inside\"\nmetric = 5", "29:13: connections.gw.children.net.remote_ts: found 10.1.0.0-10.1.0.255: these destinations are routed to an inside port"),
     ("to = \"10.1.0.0/24\"", "to = \"10.1.0/24\"", "12:6: route.to: found \"10.1.0/24\"; accepted: address/length"),
     ("via = \"10.9.0.1\"", "via = \"10.8.0.1\"", "13:7: route.via: found \"10.8.0.1\": the next hop is in no network of that port"),
     ("via = \"10.9.0.1\"", "via = \"10.9.0.2\"", "13:7: route.via: found \"10.9.0.2\": the next hop is this gateway itself"),

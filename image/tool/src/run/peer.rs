@@ -151,7 +151,7 @@ fn host(address: Address, via: IpAddr, last: u8) -> Stack {
         mtu: 1500,
     };
     let every = if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-    let route = every.parse().map(|prefix| net::Route { prefix, via: Some(via), port: OUTSIDE });
+    let route = every.parse().map(|prefix| net::Route { prefix, via: Some(via), port: OUTSIDE, metric: 0 });
     let config =
         StackConfig { ports: vec![port], routes: route.into_iter().collect(), ..StackConfig::default() };
     Stack::new(config, Pool::new(512))

@@ -80,19 +80,35 @@ fn arp_that_must_not_be_believed() {
         assert!(sent(&mut stack, port).is_empty());
         cause
     };
-    // Sender is our own address; is not on the link; is a broadcast; asks for somebody else; other port.
+    // Sender is our own address; is a broadcast; asks for somebody else; other port.
     assert_eq!(with(28, &[10, 1, 0, 1], 0), Cause::NeighbourRefused);
-    assert_eq!(with(28, &[10, 2, 0, 2], 0), Cause::NeighbourRefused);
     assert_eq!(with(28, &[10, 1, 0, 255], 0), Cause::NeighbourRefused);
     assert_eq!(with(38, &[10, 1, 0, 3], 0), Cause::NotTarget);
     // Ours, but of the other port.
     assert_eq!(with(38, &[203, 0, 113, 1], 0), Cause::NotTarget);
-    assert_eq!(with(0, &[], 1), Cause::NeighbourRefused);
+    assert_eq!(with(0, &[], 1), Cause::NotTarget);
     // Claims our hardware address for its own.
     assert_eq!(with(22, &INSIDE.0, 0), Cause::NeighbourRefused);
     assert_eq!(with(22, &[1], 0), Cause::ArpMalformed);
     assert_eq!(with(21, &[3], 0), Cause::ArpMalformed);
     assert_eq!(refused(&mut stack, frame(0, &hex(ARP_REQUEST)[..41])), Cause::ArpMalformed);
+}
+
+/// Linux asks from the address that a packet comes from, be it one of its loopback.
+#[test]
+fn who_asks_from_an_address_of_no_link_is_answered_and_not_learned() {
+    let mut stack = bare();
+    let mut question = hex(ARP_REQUEST);
+    question[28..32].copy_from_slice(&[10, 2, 0, 2]);
+    assert!(matches!(stack.receive(NOW, frame(0, &question)), crate::Received::Consumed));
+    let answers = sent(&mut stack, 0);
+    assert_eq!((answers.len(), &answers[0][..6], answers[0][21]), (1, &question[22..28], 2));
+    // A reply is no question.
+    question[21] = 2;
+    assert_eq!(refused(&mut stack, frame(0, &question)), Cause::NeighbourRefused);
+    let packet = Packet::from_bytes(&fixture::udp("10.1.0.1", "10.1.0.2", [7, 8], b"x"));
+    stack.send(NOW, packet).unwrap();
+    assert_eq!(sent(&mut stack, 0).len(), 1, "a question: nothing was learned");
 }
 
 #[test]

@@ -164,6 +164,38 @@ fn egress_names_port_next_hop_and_source() {
 }
 
 #[test]
+fn routes_follow_the_links() {
+    let route = |via: &str, port: u8, metric| Route {
+        prefix: "198.51.100.0/24".parse().unwrap(),
+        via: Some(addr(via)),
+        port: PortId(port),
+        metric,
+    };
+    // The first port's is the better one; the default route stays what it is.
+    let mut config = config();
+    config.routes.extend([route("10.1.0.254", 0, 5), route("203.0.113.9", 1, 7)]);
+    let mut stack = Stack::new(config, Pool::new(8));
+    let dst = addr("198.51.100.7");
+    let way = |stack: &Stack| stack.egress(dst).map(|way| (way.port.0, way.next_hop));
+    let (good, other) = (Some((0, addr("10.1.0.254"))), Some((1, addr("203.0.113.9"))));
+    assert_eq!(way(&stack), good);
+    assert_eq!(stack.hop_by(dst, PortId(1)).map(|hop| hop.port()), Some(PortId(1)));
+    assert!(!stack.set_link(PortId(0), true), "no news");
+    assert!(stack.set_link(PortId(0), false));
+    assert_eq!(way(&stack), other);
+    assert_eq!(stack.hop_by(dst, PortId(0)), None, "no way without a link");
+    // Without any link it is the best one again.
+    assert!(stack.set_link(PortId(1), false));
+    assert_eq!(way(&stack), good);
+    assert!(stack.set_link(PortId(1), true));
+    assert_eq!(way(&stack), other);
+    assert!(stack.set_link(PortId(0), true));
+    assert_eq!(way(&stack), good);
+    assert!(stack.hop_by(dst, PortId(0)) == stack.hop(dst) && stack.hop(dst).is_some());
+    assert!(!stack.set_link(PortId(9), false));
+}
+
+#[test]
 fn what_cannot_be_sent_is_counted() {
     let mut lonely = StackConfig { routes: Vec::new(), ..config() };
     lonely.limits.tx_queue = 1;
