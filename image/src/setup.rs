@@ -1,6 +1,11 @@
 //! From the configuration to a gateway: stack, policies, responder, static SAs.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -122,12 +127,14 @@ impl Gateway {
         }
         let mut rules = Vec::new();
         let mut children = Vec::new();
-        for policy in &config.policies {
+        let transport = config.sas.iter().filter(|sa| sa.mode == ike_lite::Mode::Transport);
+        let transport: BTreeSet<usize> = transport.map(|sa| sa.policy).collect();
+        for (index, policy) in config.policies.iter().enumerate() {
             let selectors = selectors(&policy.local, &policy.remote);
             if selectors.is_empty() {
                 return Err(SetupError::EmptyPolicy { name: policy.name.clone() });
             }
-            let action = action(&config, policy);
+            let action = action(&config, policy, transport.contains(&index));
             let id = ipsec.spd_mut().push(Policy { selectors, action });
             rules.push(Rule { id, name: policy.name.clone(), no_sa: 0 });
             if let Action::Protect(Source::Child { connection, child }) = policy.action
@@ -269,7 +276,8 @@ fn endpoint(config: &Config, rng: &mut dyn CryptoRng) -> Result<Option<Endpoint>
     Endpoint::new(ike, rng).map(Some).map_err(SetupError::Ike)
 }
 
-fn action(config: &Config, policy: &config::Policy) -> ipsec::Action {
+/// `manual`: an SA with static keys of this policy is one of transport mode.
+fn action(config: &Config, policy: &config::Policy, manual: bool) -> ipsec::Action {
     let transport = match policy.action {
         Action::Bypass => return ipsec::Action::Bypass,
         Action::Discard => return ipsec::Action::Discard,
@@ -278,10 +286,7 @@ fn action(config: &Config, policy: &config::Policy) -> ipsec::Action {
             .get(connection)
             .and_then(|connection| connection.ike.children.get(child))
             .is_some_and(|child| child.mode == ike_lite::Mode::Transport),
-        Action::Protect(Source::Manual) => config.sas.iter().any(|sa| {
-            sa.mode == ike_lite::Mode::Transport
-                && config.policies.get(sa.policy).is_some_and(|other| other.name == policy.name)
-        }),
+        Action::Protect(Source::Manual) => manual,
     };
     ipsec::Action::Protect { transport }
 }

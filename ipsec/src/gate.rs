@@ -262,7 +262,7 @@ impl Ipsec {
         let moved = moving.map(|sa| sa.set_peer(remote, remote_port)).filter(|&moved| moved).count();
         if moved > 0 {
             self.engine.sad.reindex();
-            self.engine.tell();
+            self.engine.tell_all();
         }
         moved
     }
@@ -298,7 +298,10 @@ impl Ipsec {
             (CardEvent::Hard(_), Some(sa)) => sa.stop_by_card(),
             (CardEvent::Soft(_) | CardEvent::Hard(_), None) => return None,
         }
-        self.engine.tell();
+        match handle {
+            Some(handle) => self.engine.tell(handle),
+            None => self.engine.tell_all(),
+        }
         None
     }
 

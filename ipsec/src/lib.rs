@@ -26,6 +26,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod aead;
+mod agenda;
 mod cards;
 pub mod cause;
 mod gate;

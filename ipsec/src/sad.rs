@@ -41,11 +41,6 @@ impl Sad {
         }
     }
 
-    /// Slots in use and vacant; every SA is below this.
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Whether an SA may be inserted.
     pub(crate) fn admit(&self, direction: Direction, spi: Spi, remote: IpAddr) -> Result<(), InstallError> {
         let duplicate = match direction {

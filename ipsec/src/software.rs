@@ -4,6 +4,7 @@
 use net::flow::Parsed;
 use net::{Instant, Packet};
 
+use crate::agenda::Agenda;
 use crate::cards::Place;
 use crate::cause::{Cause, Drop, Drops};
 use crate::offload::Event;
@@ -19,25 +20,14 @@ pub struct Software {
     pub(crate) drops: Drops,
     /// IPv4 identification of the next outer header that may be fragmented.
     ident: u16,
-    /// Some SA has something to tell.
-    pending: bool,
-    /// The slot where [`Engine::poll`] goes on, if it is in the middle of a sweep.
-    sweep: Option<usize>,
-    /// No SA has anything to tell by time before this.
-    wake: Instant,
+    /// Who has something to tell.
+    agenda: Agenda,
 }
 
 impl Software {
     /// An engine for at most `limit` SAs, both directions together.
     pub fn new(limit: usize) -> Self {
-        Self {
-            sad: Sad::new(limit),
-            drops: Drops::default(),
-            ident: 0,
-            pending: false,
-            sweep: None,
-            wake: Instant::NEVER,
-        }
+        Self { sad: Sad::new(limit), drops: Drops::default(), ident: 0, agenda: Agenda::default() }
     }
 
     /// Seals a packet in place: see [`crate::Ipsec::seal`].
@@ -51,13 +41,17 @@ impl Software {
         self.ident = self.ident.wrapping_add(count as u16);
         match seal::seal(sa, now, packet, ident) {
             Ok(told) => {
-                self.pending |= told;
+                if told {
+                    self.agenda.tell(handle.slot());
+                }
                 Ok(())
             }
             Err(cause) => {
                 sa.drops.add(cause, count);
                 self.drops.add(cause, count);
-                self.pending |= cause == Cause::Expired;
+                if cause == Cause::Expired {
+                    self.agenda.tell(handle.slot());
+                }
                 let sequence = match &sa.half {
                     Half::Out(Outbound { sealer: Sealer::Software(key), .. }) => Some(key.last()),
                     _ => None,
@@ -95,7 +89,9 @@ impl Software {
         };
         let mut found = Found { sequence: Some(sequence.into()), told: false };
         let opened = open::open(sa, now, packet, &located, &mut found);
-        self.pending |= found.told;
+        if found.told {
+            self.agenda.tell(handle.slot());
+        }
         opened.map(|parsed| (handle, parsed)).map_err(|cause| {
             sa.drops.count(cause);
             self.drops.count(cause);
@@ -116,7 +112,9 @@ impl Software {
         };
         let mut found = Found::default();
         let opened = open::finish(sa, now, packet, &mut found);
-        self.pending |= found.told;
+        if found.told {
+            self.agenda.tell(handle.slot());
+        }
         opened.map(|parsed| (handle, parsed)).map_err(|cause| {
             sa.drops.count(cause);
             self.drops.count(cause);
@@ -125,8 +123,15 @@ impl Software {
     }
 
     /// Something about an SA has changed that is to be told.
-    pub(crate) fn tell(&mut self) {
-        self.pending = true;
+    pub(crate) fn tell(&mut self, handle: Handle) {
+        self.agenda.tell(handle.slot());
+    }
+
+    /// The same of any SA.
+    pub(crate) fn tell_all(&mut self) {
+        for (handle, _) in self.sad.iter() {
+            self.agenda.tell(handle.slot());
+        }
     }
 
     /// Counts a drop that no SA is to blame for.
@@ -144,8 +149,12 @@ impl Software {
     ) -> Result<Handle, InstallError> {
         self.sad.admit(params.direction, params.spi, params.mode.remote())?;
         let sa = Sa::new(now, params, place)?;
-        self.wake = self.wake.min(sa.wake());
-        self.sad.insert(sa)
+        let wake = sa.wake();
+        let handle = self.sad.insert(sa)?;
+        // What was due to an earlier SA in its place does not count.
+        self.agenda.wake(handle.slot(), Instant::NEVER);
+        self.agenda.wake(handle.slot(), wake);
+        Ok(handle)
     }
 
     /// The keepalive that is due on the SA in a slot, marked as sent on all SAs between the same ends.
@@ -192,30 +201,20 @@ impl Software {
 impl Software {
     /// What has happened to SAs since the last call, until nothing.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Event> {
-        while self.sweep.is_some() || self.pending || now >= self.wake {
-            let first = self.sweep.unwrap_or_else(|| {
-                // A packet may raise it again while the sweep goes on: then there is another sweep.
-                self.pending = false;
-                self.wake = Instant::NEVER;
-                0
-            });
-            for slot in first..self.sad.slots() {
-                // The same slot is asked until it has nothing more to tell.
-                if let Some(event) = self.event(now, slot) {
-                    self.sweep = Some(slot);
-                    return Some(event);
-                }
-                if let Some((_, sa)) = self.sad.at_mut(slot) {
-                    self.wake = self.wake.min(sa.wake());
-                }
+        while let Some(slot) = self.agenda.next(now) {
+            if let Some(event) = self.event(now, slot) {
+                // Until it has nothing more to tell.
+                self.agenda.ask_again(slot);
+                return Some(event);
             }
-            self.sweep = None;
+            let wake = self.sad.at_mut(slot).map_or(Instant::NEVER, |(_, sa)| sa.wake());
+            self.agenda.wake(slot, wake);
         }
         None
     }
 
     /// When to call [`Software::poll`] next, if nothing else happens.
     pub(crate) fn next_wake(&self) -> Instant {
-        if self.pending || self.sweep.is_some() { Instant::ZERO } else { self.wake }
+        self.agenda.next_wake()
     }
 }
