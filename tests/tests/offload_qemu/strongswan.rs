@@ -83,7 +83,11 @@ fn a_transfer_crosses_each_way() -> Result<()> {
     let out = transfer(inside(), outside(), 20_000_000, minute)?;
     println!("in {:.0}, out {:.0} Mbit/s", into.megabits_per_second(), out.megabits_per_second());
     all_on_card(&mut world, 2)?;
-    let drops = world.status()?.drops();
+    let status = world.status()?;
+    let trains =
+        status.text.split("trains=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    demand(trains.is_some_and(|trains: u64| trains > 100), "segments that pass as trains", &status.text)?;
+    let drops = status.drops();
     demand(!drops.keys().any(|cause| cause.contains("replay")), "no replays", format!("{drops:?}"))?;
     judge(&world)
 }

@@ -6,6 +6,7 @@ mod events;
 mod open;
 mod place;
 mod seal;
+mod train;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
