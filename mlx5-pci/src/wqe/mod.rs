@@ -156,13 +156,12 @@ impl Ethernet {
 /// Up to 16 bytes as a segment, zeroes behind them.
 #[inline]
 pub(crate) fn bytes(part: &[u8]) -> Segment {
+    let mut whole = [0; SEGMENT];
+    let length = part.len().min(SEGMENT);
+    whole[..length].copy_from_slice(&part[..length]);
     let mut out = [0; 4];
-    for (word, bytes) in out.iter_mut().zip(part.chunks(4)) {
-        let mut whole = [0; 4];
-        for (to, from) in whole.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        *word = u32::from_be_bytes(whole);
+    for (word, bytes) in out.iter_mut().zip(whole.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
     }
     out
 }
